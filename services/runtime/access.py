@@ -1,0 +1,49 @@
+"""The access rules and the capability catalogue, read from the generated protos."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+from f2h.access.v1 import capability_pb2, rule_pb2
+
+Audience = rule_pb2.AccessRule.Audience
+
+CATALOGUE: Mapping[str, capability_pb2.CapabilityInfo] = {
+    info.id: info
+    for info in (
+        value.GetOptions().Extensions[capability_pb2.capability]
+        for value in capability_pb2.Capability.DESCRIPTOR.values
+        if value.number != capability_pb2.CAPABILITY_UNSPECIFIED
+    )
+}
+"""Every capability by its id, in the order of the form."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The access rule of one RPC, see protos/f2h/access/v1/rule.proto."""
+
+    audiences: frozenset[int]
+    capability: str
+    """The capability's id; empty when none is needed."""
+    server_field: str
+    """The request field that holds a hostname; empty when there is none."""
+
+
+def rules(*modules: ModuleType) -> dict[str, Rule]:
+    """The rules of every RPC in generated `_pb2` modules, by path "/package.Service/Method"."""
+    return {
+        f"/{service.full_name}/{method.name}": _rule(method.GetOptions().Extensions[rule_pb2.rule])
+        for module in modules
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+
+def _rule(rule: rule_pb2.AccessRule) -> Rule:
+    value = capability_pb2.Capability.DESCRIPTOR.values_by_number[rule.capability]
+    return Rule(
+        audiences=frozenset(rule.audiences),
+        capability=value.GetOptions().Extensions[capability_pb2.capability].id,
+        server_field=rule.server_field,
+    )

@@ -1,0 +1,110 @@
+"""A service's own database: SQLite by default, PostgreSQL by URL, the same code on both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+import alembic.context
+from sqlalchemy import Connection, MetaData, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # A record that says "about to send" must survive a power cut, so every commit reaches the disk.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 5000",  # milliseconds
+)
+
+_WRITES = "f2h_writes"
+
+
+class Database:
+    """Sessions on one database."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is "sqlite:///FILE" or "postgresql://USER@HOST/NAME"."""
+        self._engine = _engine(_async_url(url))
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writer = self._engine.execution_options(**{_WRITES: True})
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session for reading; it holds no transaction open between its statements."""
+        async with AsyncSession(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction, committed at the end and rolled back on an exception."""
+        async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._engine.dispose()
+
+
+def migrate(url: str, migrations: Path) -> None:
+    """Brings the database at `url` to the newest revision in the folder `migrations`."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["url"] = _async_url(url)
+    alembic.command.upgrade(config, "head")
+
+
+def run_migrations(metadata: MetaData) -> None:
+    """What a service's migrations/env.py does; called by Alembic in its own context."""
+    url: URL = alembic.context.config.attributes["url"]
+
+    def run(connection: Connection) -> None:
+        alembic.context.configure(
+            connection=connection, target_metadata=metadata, render_as_batch=True
+        )
+        with alembic.context.begin_transaction():
+            alembic.context.run_migrations()
+
+    async def run_async() -> None:
+        engine = _engine(url)
+        async with engine.execution_options(**{_WRITES: True}).begin() as connection:
+            await connection.run_sync(run)
+        await engine.dispose()
+
+    asyncio.run(run_async())
+
+
+def _async_url(url: str) -> URL:
+    parsed = make_url(url)
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _engine(url: URL) -> AsyncEngine:
+    if not url.drivername.startswith("sqlite"):
+        return create_async_engine(url, pool_pre_ping=True, pool_timeout=5)
+    engine = create_async_engine(url, connect_args={"isolation_level": None})
+    event.listen(engine.sync_engine, "connect", _set_pragmas)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads and then writes cannot wait for another writer: SQLite refuses it at
+    # once. One that announces its write at the beginning waits in line.
+    options = connection.get_execution_options()
+    if options.get(_WRITES):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

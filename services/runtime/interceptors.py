@@ -1,0 +1,195 @@
+"""What happens to every call before and after its handler, in this order:
+
+report    failures become a google.rpc.Status, and nothing else reaches the caller
+admit     the principal is verified; audience and capability are enforced
+validate  the request keeps the rules that its proto states
+grant     the server that the request names is one that the key names
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+import protovalidate
+import structlog
+from f2h.access.v1.reason_pb2 import Reason
+from google.protobuf.message import Message
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from services.runtime.access import Audience, Rule
+from services.runtime.call import Call, Caller, current_caller, server_not_granted, set_call
+from services.runtime.errors import ApiError, Violation
+from services.runtime.policy import PolicyCache
+from services.runtime.principal import HEADER, PrincipalVerifier
+
+Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
+Layer = Callable[[str, Handler], Handler]
+"""Wraps the handler of the RPC with this path."""
+
+log = structlog.get_logger()
+
+_STATUS_DETAILS = "grpc-status-details-bin"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class Layers(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
+    """Applies layers to every unary RPC, the first one outermost."""
+
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = layers
+        # A handler is wrapped once, not on every call.
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """The handler for a call, wrapped."""
+        path = details.method
+        wrapped = self._wrapped.get(path)
+        if wrapped is None:
+            handler = await continuation(details)
+            if handler is None or handler.unary_unary is None:
+                return handler
+            inner = handler.unary_unary
+            for layer in reversed(self.layers):
+                inner = layer(path, inner)
+            wrapped = self._wrapped[path] = handler._replace(unary_unary=inner)
+        return wrapped
+
+
+def report(path: str, handler: Handler) -> Handler:
+    """Failures become a google.rpc.Status, and nothing else reaches the caller."""
+
+    async def reported(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await handler(request, context)
+        except ApiError as error:
+            failure = error
+        except grpc.aio.AbortError:
+            raise
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            log.error("database unavailable", rpc=path, cause=type(error).__name__)
+            failure = _unavailable("The database of this service does not answer.")
+        except grpc.aio.AioRpcError as error:
+            log.error("upstream failed", rpc=path, code=error.code().name)
+            failure = _unavailable("A service that this call needs does not answer.")
+        except Exception:
+            log.exception("internal error", rpc=path)
+            failure = ApiError(Reason.INTERNAL, "A fault of ours. It is recorded; try again later.")
+        status = failure.status()
+        await context.abort(
+            _CODES[status.code],
+            status.message,
+            ((_STATUS_DETAILS, status.SerializeToString()),),
+        )
+        return None  # not reached: abort raises
+
+    return reported
+
+
+class Admit:
+    """The principal is verified; audience and capability are enforced. No rule, no call."""
+
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        verifier: PrincipalVerifier,
+        policies: PolicyCache,
+        *,
+        open_paths: frozenset[str] = frozenset(),
+    ) -> None:
+        """`open_paths` are RPCs that are not ours and need no principal: health, reflection."""
+        self._rules = rules
+        self._verifier = verifier
+        self._policies = policies
+        self._open_paths = open_paths
+
+    def __call__(self, path: str, handler: Handler) -> Handler:
+        """Wraps the handler of the RPC with this path."""
+        if path in self._open_paths:
+            return handler
+        rule = self._rules.get(path)
+
+        async def admitted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            metadata = dict(context.invocation_metadata() or ())
+            if rule is None or Audience.PUBLIC not in rule.audiences:
+                caller = await self._caller(rule, str(metadata.get(HEADER, "")))
+            else:
+                caller = None
+            set_call(Call(caller, metadata))
+            return await handler(request, context)
+
+        return admitted
+
+    async def _caller(self, rule: Rule | None, header: str) -> Caller:
+        principal = self._verifier.verify(header)
+        if rule is None or not rule.audiences & {principal.audience, Audience.FORWARDED}:
+            text = "This kind of caller may not make this call."
+            raise ApiError(Reason.AUDIENCE_NOT_ALLOWED, text)
+        if principal.audience != Audience.CUSTOMER or Audience.FORWARDED in rule.audiences:
+            return Caller(principal, header, None)
+        policy = await self._policies.get(principal.policy_digest, header)
+        if rule.capability not in policy.capabilities:
+            raise ApiError(
+                Reason.CAPABILITY_MISSING,
+                f"This key lacks the capability {rule.capability}.",
+                metadata={"capability": rule.capability},
+            )
+        return Caller(principal, header, policy)
+
+
+def validate(_path: str, handler: Handler) -> Handler:
+    """The request keeps the rules that its proto states."""
+
+    async def validated(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        violations = protovalidate.collect_violations(request)
+        if violations:
+            raise _invalid(violations)
+        return await handler(request, context)
+
+    return validated
+
+
+class Grant:
+    """The server that the request names is one that the key names."""
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self._rules = rules
+
+    def __call__(self, path: str, handler: Handler) -> Handler:
+        """Wraps the handler of the RPC with this path."""
+        rule = self._rules.get(path)
+        if rule is None or not rule.server_field:
+            return handler
+
+        async def granted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            server = getattr(request, rule.server_field)
+            if not current_caller().may_act_on(server):
+                raise server_not_granted(server)
+            return await handler(request, context)
+
+        return granted
+
+
+def _invalid(violations: Any) -> ApiError:
+    named = [
+        Violation(_field(violation.proto.field), violation.proto.message)
+        for violation in violations
+    ]
+    text = "; ".join(f"{v.field}: {v.description}" if v.field else v.description for v in named)
+    return ApiError(Reason.INVALID_REQUEST, text, violations=named)
+
+
+def _field(path: Any) -> str:
+    """A field's path as a person writes it: "cidrs[2]"; empty for a rule on the whole message."""
+    elements = path.elements if path else ()
+    return ".".join(
+        f"{element.field_name}[{element.subscript.value}]"
+        if element.subscript
+        else element.field_name
+        for element in elements
+    )
+
+
+def _unavailable(message: str) -> ApiError:
+    return ApiError(Reason.DEPENDENCY_UNAVAILABLE, message, retry_after_seconds=1)

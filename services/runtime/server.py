@@ -1,0 +1,70 @@
+"""A gRPC server: built, announced healthy, and drained on SIGTERM."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable
+
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.runtime.interceptors import Layers
+
+OPEN_PATHS = frozenset(
+    {
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    }
+)
+"""RPCs that need no principal: they say only whether a service lives and what its contract is."""
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+
+log = structlog.get_logger()
+
+
+def build(layers: Layers, add_services: Callable[[grpc.aio.Server], None]) -> grpc.aio.Server:
+    """A server with our interceptors and the services that `add_services` adds."""
+    server = grpc.aio.server(
+        interceptors=[layers],
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            # Two processes must not answer on one port by accident: the second one fails to start.
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    add_services(server)
+    return server
+
+
+async def serve(
+    server: grpc.aio.Server, listen: str, services: Iterable[str], drain_seconds: float
+) -> None:
+    """Serves on `listen` until SIGTERM or SIGINT, then drains.
+
+    `services` are full names for health and reflection. While draining, health says NOT_SERVING,
+    new calls are refused and those under way have `drain_seconds` to finish.
+    """
+    names = [*services]
+    checker = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at import
+    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+    server.add_insecure_port(listen)
+    await server.start()
+    for name in ["", *names]:
+        await checker.set(name, health_pb2.HealthCheckResponse.SERVING)
+    log.info("serving", listen=listen)
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    log.info("draining")
+    await checker.enter_graceful_shutdown()
+    await server.stop(drain_seconds)
+    log.info("stopped")

@@ -1,0 +1,52 @@
+"""What every service can be told. A wrong value stops it at start, naming the field."""
+
+import os
+import sys
+from typing import Annotated, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import Base64Bytes, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]
+"""A host and a port, "127.0.0.1:50051"."""
+
+SECRETS_DIR = os.environ.get("F2H_SECRETS_DIR", "/run/secrets")
+"""Folder with one file a secret, named as the environment variable would be, in lower case."""
+
+
+class ServiceSettings(BaseSettings):
+    """The settings of a service: environment variables, and files for what is secret."""
+
+    model_config = SettingsConfigDict(
+        secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    listen: Address
+    """Where its gRPC server listens."""
+    principal_public_keys: dict[int, Base64Bytes]
+    """The numbered Ed25519 public keys that principals are verified with, 32 bytes each, base64."""
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    drain_seconds: float = Field(5.0, ge=0, le=300)
+    """How long calls under way may finish after SIGTERM."""
+
+    def public_keys(self) -> dict[int, Ed25519PublicKey]:
+        """The public keys, ready to verify with."""
+        return {
+            number: Ed25519PublicKey.from_public_bytes(key)
+            for number, key in self.principal_public_keys.items()
+        }
+
+    @classmethod
+    def load(cls) -> Self:
+        """Reads the settings, or exits with status 2 and a line for each wrong field."""
+        try:
+            return cls()
+        except ValidationError as error:
+            prefix = cls.model_config.get("env_prefix", "")
+            for fault in error.errors():
+                name = prefix + "_".join(str(part) for part in fault["loc"])
+                print(f"{name.upper()}: {fault['msg']}", file=sys.stderr)
+            raise SystemExit(2) from None

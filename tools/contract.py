@@ -1,0 +1,85 @@
+"""What the protos must say and buf cannot check: access rules, comments, REST forms."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from f2h.access.v1 import rule_pb2
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2
+
+PACKAGE = "f2h."
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """One RPC of ours, with what its options say."""
+
+    path: str
+    """As gRPC calls it: "/package.Service/Method"."""
+    service: str
+    request: descriptor_pb2.DescriptorProto
+    method: descriptor_pb2.MethodDescriptorProto
+    rule: rule_pb2.AccessRule | None
+    http: tuple[str, str] | None
+    """Verb and path template of its REST form."""
+    comment: str
+
+
+def rpcs(image: descriptor_pb2.FileDescriptorSet) -> Iterator[Rpc]:
+    """Every RPC of our packages in `image`, a descriptor set with source info."""
+    messages = {
+        f".{file.package}.{message.name}": message
+        for file in image.file
+        for message in file.message_type
+    }
+    for file in image.file:
+        if not file.package.startswith(PACKAGE):
+            continue
+        comments = {tuple(at.path): at.leading_comments for at in file.source_code_info.location}
+        for s, service in enumerate(file.service):
+            name = f"{file.package}.{service.name}"
+            for m, method in enumerate(service.method):
+                options = method.options
+                has_rule = options.HasExtension(rule_pb2.rule)
+                yield Rpc(
+                    path=f"/{name}/{method.name}",
+                    service=name,
+                    request=messages.get(method.input_type, descriptor_pb2.DescriptorProto()),
+                    method=method,
+                    rule=options.Extensions[rule_pb2.rule] if has_rule else None,
+                    # 6 and 2: `service` of a file and `method` of a service in descriptor.proto
+                    comment=comments.get((6, s, 2, m), "").strip(),
+                    http=_http(options),
+                )
+
+
+def faults(image: descriptor_pb2.FileDescriptorSet) -> list[str]:
+    """What is wrong with the contract, a sentence each; empty when nothing is."""
+    return [f"{rpc.path} {fault}" for rpc in rpcs(image) for fault in _faults(rpc)]
+
+
+def _faults(rpc: Rpc) -> Iterator[str]:
+    if not rpc.comment:
+        yield "has no comment: say what happens to the user"
+    if rpc.http is None:
+        yield "has no google.api.http: say its REST form"
+    if rpc.rule is None:
+        yield "has no access rule: add option (f2h.access.v1.rule)"
+        return
+    rule = rpc.rule
+    audience = rule_pb2.AccessRule.Audience
+    if not rule.audiences or audience.AUDIENCE_UNSPECIFIED in rule.audiences:
+        yield "has an access rule without an audience"
+    if audience.CUSTOMER in rule.audiences and not rule.capability:
+        yield "lets API keys call without a capability"
+    named = rule.WhichOneof("resource")
+    if named and getattr(rule, named) not in {field.name for field in rpc.request.field}:
+        yield f"has {named} = {getattr(rule, named)!r}, which its request does not have"
+
+
+def _http(options: descriptor_pb2.MethodOptions) -> tuple[str, str] | None:
+    if not options.HasExtension(annotations_pb2.http):
+        return None
+    http = options.Extensions[annotations_pb2.http]
+    verb = http.WhichOneof("pattern")
+    return (verb.upper(), getattr(http, verb)) if verb else None
