@@ -65,6 +65,11 @@ def _validate_descriptors() -> descriptor_pb2.FileDescriptorSet:
     return files
 
 
+def program(name: str) -> Path:
+    """A program that is installed beside this Python."""
+    return Path(sys.executable).parent / name
+
+
 def plugin(name: str) -> str:
-    """The `--plugin` argument for a protoc plugin that is installed beside this Python."""
-    return f"--plugin={name}={Path(sys.executable).parent / name}"
+    """The `--plugin` argument for an installed protoc plugin."""
+    return f"--plugin={name}={program(name)}"

@@ -23,7 +23,7 @@ CATALOGUE: Mapping[str, capability_pb2.CapabilityInfo] = {
 class Rule:
     """The access rule of one RPC, see protos/f2h/access/v1/rule.proto."""
 
-    audiences: frozenset[int]
+    audiences: "frozenset[Audience.ValueType]"
     capability: str
     """The capability's id; empty when none is needed."""
     server_field: str

@@ -1,0 +1,37 @@
+# Two images. `services` runs auth, server_ops or security: `python -m services.NAME`.
+# `edge` is Envoy with our configuration and what it transcodes with.
+
+# Generates gen/ from the protos, with the tools that the services do not need.
+FROM python:3.11-slim AS gen
+WORKDIR /src
+RUN python -m venv /venv
+COPY requirements-dev.lock ./
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+COPY protos protos
+COPY tools tools
+RUN /venv/bin/python -m tools.gen
+
+# What the services need, and nothing else, each file as the lock says.
+FROM python:3.11-slim AS packages
+RUN python -m venv /venv
+COPY requirements.lock ./
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+
+FROM python:3.11-slim AS services
+# The data folder belongs to the user, and a fresh volume takes its owner from here.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin f2h \
+ && install -d -o f2h -g f2h -m 0700 /var/lib/f2h
+WORKDIR /app
+COPY --from=packages /venv /venv
+COPY --from=gen /src/gen gen
+COPY services services
+ENV PATH=/venv/bin:$PATH PYTHONPATH=/app:/app/gen PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER f2h
+CMD ["python", "-c", "raise SystemExit('say which service: python -m services.auth, …')"]
+
+FROM envoyproxy/envoy:v1.40.0 AS edge
+COPY edge/envoy.yaml /etc/envoy/envoy.yaml
+COPY --from=gen /src/gen/descriptor.binpb /etc/f2h/descriptor.binpb
+# A configuration that Envoy would refuse is no image.
+RUN envoy --mode validate -c /etc/envoy/envoy.yaml
+CMD ["envoy", "-c", "/etc/envoy/envoy.yaml", "-l", "warn"]

@@ -1,0 +1,71 @@
+# `make` lists the targets. Everything they need is installed into .venv, from the lock files.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+UP ?=
+TESTS ?= tests
+
+export PYTHONPATH := $(CURDIR):$(CURDIR)/gen
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+DEBIAN := openipmi ipmitool postgresql
+PROTOS := $(shell find protos -name '*.proto')
+
+.PHONY: help up down test lint format gen bench lock
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@echo
+	@echo 'Other ports:  make up UP="--public 8080 --internal 8081"'
+	@echo 'Some tests:   make test TESTS=tests/unit'
+
+up: .venv/.installed gen/descriptor.binpb ## Run everything with a simulated fleet, until Ctrl-C
+	@exec python -m lab.up $(UP)
+
+down: ## Stop a running `make up` and forget its databases, secrets and logs
+	@python3 -m lab.down
+
+test: .venv/.installed gen/descriptor.binpb debian ## Install what the tests need and run them
+	python -m pytest $(TESTS)
+
+lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
+	ruff format --check .
+	ruff check .
+	mypy services tools lab edge tests
+	lint-imports --no-cache
+	buf lint gen/descriptor.binpb --config buf.yaml
+	python -m tools.breaking
+
+format: .venv/.installed ## Put code and protos into form
+	ruff format .
+	ruff check --fix .
+	buf format -w protos
+
+gen: .venv/.installed ## Generate stubs, descriptor and catalogue from the protos
+	python -m tools.gen
+
+bench: .venv/.installed gen/descriptor.binpb ## Measure, and write docs/benchmarks.md
+	python -m bench
+
+lock: ## Pin the newest allowed versions in the lock files
+	uv pip compile -q --universal --generate-hashes --upgrade pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements-dev.lock
+
+.venv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv || { echo 'The venv module is needed: apt-get install python3-venv' >&2; rm -rf .venv; exit 1; }
+	.venv/bin/python -m pip install --quiet uv==0.13.9
+
+.venv/.installed: .venv/bin/uv requirements-dev.lock
+	VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock
+	@touch $@
+
+gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py)
+	python -m tools.gen
+
+.PHONY: debian
+debian:
+	@if ! dpkg -s $(DEBIAN) >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $(DEBIAN) >/dev/null; \
+	  else echo 'The tests need: sudo apt-get install $(DEBIAN)' >&2; exit 1; fi; fi

@@ -1,0 +1,37 @@
+"""What a demonstration consists of: an account, its servers, and a key for them."""
+
+from f2h.server_ops.v1 import inventory_pb2
+
+ACCOUNT = "demo"
+
+BMC_USERNAME = "admin"
+
+HOSTNAME = "ns3070587.ip-149-202-215.eu"
+"""The server of the product's own example."""
+
+_SERVERS = (
+    (HOSTNAME, "149.202.215.3", "EU-WEST-F2H"),
+    ("ns3070588.ip-149-202-215.eu", "149.202.215.4", "EU-WEST-F2H"),
+    ("ns5010021.ip-198-51-100.us", "198.51.100.21", "US-EAST-F2H"),
+    ("ns5010022.ip-198-51-100.us", "198.51.100.22", "US-EAST-F2H"),
+)
+
+FIRST_BMC_PORT = 16230
+
+
+def servers(bmc_password: str) -> list[inventory_pb2.PutServerRequest]:
+    """The servers of the account, with BMCs on loopback."""
+    return [
+        inventory_pb2.PutServerRequest(
+            hostname=hostname,
+            account=ACCOUNT,
+            ips=[ip],
+            datacenter=datacenter,
+            mac=f"0c:c4:7a:00:00:{number:02x}",
+            bmc_address="127.0.0.1",
+            bmc_port=FIRST_BMC_PORT + number,
+            bmc_username=BMC_USERNAME,
+            bmc_password=bmc_password,
+        )
+        for number, (hostname, ip, datacenter) in enumerate(_SERVERS)
+    ]

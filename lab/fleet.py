@@ -1,0 +1,50 @@
+"""A fleet of simulated BMCs in one process: `python -m lab.fleet --config FILE`.
+
+FILE is {"bmcs": [{"hostname", "address", "port", "username", "password"}, …]}. Each chassis command
+that is executed is a JSON line on standard error.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from pyghmi.ipmi.private.session import Session
+
+from lab.bmc import SimulatedBmc
+from lab.machine import Machine
+
+
+def main() -> None:
+    """Serves until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m lab.fleet")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--boot-seconds", type=float, default=3.0)
+    arguments = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    bmcs = [
+        SimulatedBmc(
+            Machine(time.time, boot_seconds=arguments.boot_seconds),
+            address=entry["address"],
+            port=entry["port"],
+            username=entry["username"],
+            password=entry["password"],
+            executed=partial(_log, entry["hostname"]),
+        )
+        for entry in json.loads(arguments.config.read_text())["bmcs"]
+    ]
+    print(f"{len(bmcs)} BMCs listen", flush=True)
+    while True:
+        Session.wait_for_rsp(1)
+
+
+def _log(hostname: str, command: str) -> None:
+    print(json.dumps({"hostname": hostname, "executed": command}), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A program as a process of ours: its output in a file, gone when we are gone."""
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_LIBC = ctypes.CDLL(None)
+
+STOP_SECONDS = 10.0
+
+
+class Process:
+    """A running program. Start it from the main thread: its life hangs on the thread that forks."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> None:
+        """Starts it. `environment` is added to ours; no secret belongs in it or in `command`."""
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                preexec_fn=_die_with_parent,
+                start_new_session=True,  # Ctrl-C is for the one who started it, who stops it in order
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """Ends it: politely, and after STOP_SECONDS not politely."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends it with SIGKILL: it gets no chance to tidy up."""
+        self._process.kill()
+        self._process.wait()
+
+    def last_words(self) -> str:
+        """The end of its output, for a person who asks why it ended."""
+        return self.log.read_text(errors="replace")[-2000:].strip()
+
+
+def _die_with_parent() -> None:
+    """In the child, before the program: SIGTERM to it when its parent ends, however it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

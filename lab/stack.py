@@ -1,0 +1,221 @@
+"""The whole system on one machine: the real Envoy and the three services as processes.
+
+`make up`, the tests and the benchmark all start it from here.
+"""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from edge.process import EdgeProcess
+from edge.render import render
+from lab.process import Process
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+SERVICES = ("auth", "server_ops", "security")
+READY_SECONDS = 30.0
+
+
+class StackError(Exception):
+    """The stack cannot start or a part of it ended; the text is for the person who started it."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where everything listens, on loopback."""
+
+    public: int = 8000
+    internal: int = 8001
+    admin: int = 9901
+    auth: int = 50051
+    server_ops: int = 50052
+    security: int = 50053
+
+    @classmethod
+    def free(cls) -> Self:
+        """Ports that nobody listens on at this moment."""
+        sockets = [socket.create_server((HOST, 0)) for _ in range(6)]
+        ports = [each.getsockname()[1] for each in sockets]
+        for each in sockets:
+            each.close()
+        return cls(*ports)
+
+
+@dataclass
+class Stack:
+    """A running system; as a context manager, ready inside and stopped after."""
+
+    run: Path
+    """Folder for everything that it writes: databases, secrets, logs."""
+    ports: Ports = field(default_factory=Ports)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further settings, as the services' environment variables."""
+
+    def __post_init__(self) -> None:
+        self.processes: dict[str, Process] = {}
+        self.edge: EdgeProcess | None = None
+        self.logs = self.run / "logs"
+        self.secrets = self.run / "secrets"
+
+    @property
+    def url(self) -> str:
+        """The public base of the REST API, without "/api"."""
+        return f"http://{HOST}:{self.ports.public}"
+
+    @property
+    def internal_url(self) -> str:
+        """The base of the NOC's side."""
+        return f"http://{HOST}:{self.ports.internal}"
+
+    def address(self, service: str) -> str:
+        """Host and port of a service's own gRPC server, past the edge."""
+        return f"{HOST}:{getattr(self.ports, service)}"
+
+    def start(self) -> None:
+        """Starts everything, and returns when all of it is ready. Raises StackError."""
+        self._refuse_taken_ports()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            for service in ("auth", "server_ops"):
+                self._command(service, "create-secrets", str(self.secrets))
+            for service in ("auth", "server_ops"):
+                self._command(service, "migrate")
+            for service in SERVICES:
+                self._launch(service)
+            for service in SERVICES:
+                self.wait_until_healthy(service)
+            self.start_edge()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stops everything, the edge first."""
+        if self.edge is not None:
+            self.edge.stop()
+            self.edge = None
+        for process in self.processes.values():
+            process.stop()
+        self.processes.clear()
+
+    def start_edge(self) -> None:
+        """Starts Envoy."""
+        config = self.run / "envoy.json"
+        render(
+            config,
+            public=(HOST, self.ports.public),
+            internal=(HOST, self.ports.internal),
+            admin_port=self.ports.admin,
+            upstreams={service: (HOST, getattr(self.ports, service)) for service in SERVICES},
+            descriptor=ROOT / "gen" / "descriptor.binpb",
+        )
+        self.edge = EdgeProcess(config, log=self.logs / "envoy.log", concurrency=1)
+        self.edge.start()
+
+    def start_service(self, service: str) -> None:
+        """Starts a service again and waits until it is healthy."""
+        self._launch(service)
+        self.wait_until_healthy(service)
+
+    def wait_until_healthy(self, service: str) -> None:
+        """Returns when the service says SERVING. Raises StackError with its last words."""
+        process = self.processes[service]
+        with grpc.insecure_channel(self.address(service)) as channel:
+            ready = health_pb2_grpc.HealthStub(channel)
+            try:
+                ready.Check(
+                    health_pb2.HealthCheckRequest(), timeout=READY_SECONDS, wait_for_ready=True
+                )
+            except grpc.RpcError:
+                words = process.last_words()
+                raise StackError(f"{service} did not become healthy: {words}") from None
+        if process.poll() is not None:
+            raise StackError(f"{service} ended: {process.last_words()}")
+
+    def noc_key(self) -> str:
+        """A NOC service's key, made once."""
+        path = self.secrets / "noc.key"
+        if not path.exists():
+            label = "--label=make up"
+            self._command("auth", "create-noc-key", label, f"--secret-file={path}")
+        return path.read_text().strip()
+
+    def register(self, server: inventory_pb2.PutServerRequest) -> None:
+        """Registers a server, as a NOC service does it."""
+        with grpc.insecure_channel(f"{HOST}:{self.ports.internal}") as channel:
+            inventory_pb2_grpc.InventoryServiceStub(channel).PutServer(
+                server, metadata=(("x-api-key", self.noc_key()),), timeout=10
+            )
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The settings that a service is started with; no secret is among them."""
+        prefix = f"F2H_{service.upper()}_"
+        environment = {
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
+            "F2H_SECRETS_DIR": str(self.secrets),
+            f"{prefix}LISTEN": self.address(service),
+            f"{prefix}PRINCIPAL_PUBLIC_KEYS": self._public_keys(),
+            f"{prefix}DATABASE_URL": f"sqlite:///{self.run / service}.db",
+        }
+        for other in SERVICES:
+            environment[f"{prefix}{other.upper()}"] = self.address(other)
+        return {**environment, **self.settings}
+
+    def _public_keys(self) -> str:
+        path = self.secrets / "principal_public_keys.json"
+        return path.read_text().strip() if path.exists() else "{}"
+
+    def _launch(self, service: str) -> None:
+        command = [sys.executable, "-m", f"services.{service}"]
+        log = self.logs / f"{service}.log"
+        self.processes[service] = Process(service, command, log, self.environment(service))
+
+    def _command(self, service: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", f"services.{service}", *arguments],
+            env=self.environment(service),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            what = f"{service} {arguments[0]}"
+            raise StackError(f"{what} failed: {done.stderr.strip() or done.stdout.strip()}")
+
+    def _refuse_taken_ports(self) -> None:
+        for name, port in vars(self.ports).items():
+            try:
+                socket.create_server((HOST, port)).close()
+            except OSError:
+                raise StackError(
+                    f"port {port} ({name}) is taken: stop what listens there, or see `make help` "
+                    "for how to choose other ports"
+                ) from None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_text(text)

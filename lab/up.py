@@ -1,0 +1,158 @@
+"""`make up`: the whole system with a simulated fleet, in the foreground, until Ctrl-C."""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from f2h.server_ops.v1 import inventory_pb2
+
+from edge.process import EdgeError
+from lab import demo
+from lab.process import Process
+from lab.stack import HOST, ROOT, SERVICES, Ports, Stack, StackError, write_private
+from services.runtime.access import CATALOGUE
+
+_BANNER = """
+F2HCloud API is up. Ctrl-C stops it.
+
+  REST and native gRPC   {url}/api
+  NOC side               {internal_url}
+  Settings for scripts   {env}
+  Logs                   {logs}
+
+Reboot a server:
+
+  curl -sS -X POST '{url}/api/servers/{hostname}/reboot' -H 'X-API-Key: {key}'
+"""
+
+
+def main() -> int:
+    """Starts everything, prints how to use it, and waits."""
+    stack = Stack(run=ROOT / ".run", ports=_ports())
+    # SIGTERM is to end everything as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    fleet: Process | None = None
+    try:
+        servers = demo.servers(_bmc_password(stack.run))
+        fleet = _start_fleet(stack.run, servers)
+        with stack:
+            (stack.run / "up.pid").write_text(str(os.getpid()))
+            for server in servers:
+                stack.register(server)
+            key = _key(stack)
+            env = _write_env(stack, key)
+            banner = _BANNER.format(
+                url=stack.url,
+                internal_url=stack.internal_url,
+                env=env,
+                logs=stack.logs,
+                hostname=demo.HOSTNAME,
+                key=key,
+            )
+            print(banner, flush=True)
+            _wait(stack, fleet)
+    except (StackError, EdgeError) as error:
+        print(f"make up: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        (stack.run / "up.pid").unlink(missing_ok=True)
+        if fleet is not None:
+            fleet.stop()
+    return 0
+
+
+def _ports() -> Ports:
+    parser = argparse.ArgumentParser(prog="make up")
+    for name, port in vars(Ports()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=port, metavar="PORT")
+    return Ports(**vars(parser.parse_args()))
+
+
+def _bmc_password(run: Path) -> str:
+    path = run / "secrets" / "bmc.password"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        write_private(path, secrets.token_hex(8))
+    return path.read_text()
+
+
+def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest]) -> Process:
+    config = run / "secrets" / "fleet.json"
+    bmcs = [
+        {
+            "hostname": server.hostname,
+            "address": server.bmc_address,
+            "port": server.bmc_port,
+            "username": server.bmc_username,
+            "password": server.bmc_password,
+        }
+        for server in servers
+    ]
+    write_private(config, json.dumps({"bmcs": bmcs}))
+    (run / "logs").mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "lab.fleet", "--config", str(config)]
+    return Process("fleet", command, run / "logs" / "fleet.log", {"PYTHONPATH": str(ROOT)})
+
+
+def _key(stack: Stack) -> str:
+    """A key that may do everything on every server of the demonstration: the earlier one if it works."""
+    path = stack.secrets / "demo.key"
+    if path.exists():
+        key = path.read_text()
+        url = f"{stack.url}/api/servers/{demo.HOSTNAME}"
+        if httpx.get(url, headers={"X-API-Key": key}).is_success:
+            return key
+    answer = httpx.post(
+        f"{stack.internal_url}/api/keys",
+        headers={"X-API-Key": stack.noc_key()},
+        json={
+            "account": demo.ACCOUNT,
+            "label": "make up",
+            "servers": [server.hostname for server in demo.servers("x")],
+            "capabilities": [*CATALOGUE],
+        },
+    )
+    if not answer.is_success:
+        raise StackError(f"no key could be made: {answer.text}")
+    key = str(answer.json()["secret"])
+    write_private(path, key)
+    return key
+
+
+def _write_env(stack: Stack, key: str) -> Path:
+    values = {
+        "F2H_URL": stack.url,
+        "F2H_API_KEY": key,
+        "F2H_HOSTNAME": demo.HOSTNAME,
+        "F2H_ACCOUNT": demo.ACCOUNT,
+        "F2H_INTERNAL_URL": stack.internal_url,
+        "F2H_NOC_KEY": stack.noc_key(),
+        "F2H_GRPC": f"{HOST}:{stack.ports.public}",
+        **{f"F2H_{service.upper()}": stack.address(service) for service in SERVICES},
+    }
+    path = stack.run / "demo.env"
+    write_private(path, "".join(f"{name}={value}\n" for name, value in values.items()))
+    return path
+
+
+def _wait(stack: Stack, fleet: Process) -> None:
+    """Returns never: ends by a signal, or by StackError when a part ended by itself."""
+    while True:
+        for process in [*stack.processes.values(), fleet]:
+            if process.poll() is not None:
+                raise StackError(f"{process.name} ended by itself: {process.last_words()}")
+        if stack.edge is not None and stack.edge.poll() is not None:
+            raise StackError(f"Envoy ended by itself, see {stack.logs / 'envoy.log'}")
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

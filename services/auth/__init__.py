@@ -1,0 +1,1 @@
+"""Who may do what: keys, their policies, and the check of every call."""

@@ -1,0 +1,81 @@
+"""auth: `python -m services.auth [migrate | create-secrets DIR | create-noc-key …]`."""
+
+import argparse
+import asyncio
+import base64
+import json
+import secrets
+import sys
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.auth.bootstrap import SERVICES, build
+from services.auth.keys.digests import PEPPER_BYTES
+from services.auth.settings import AuthSettings
+from services.runtime import logs, server
+from services.runtime.database import migrate
+from services.runtime.secret_files import write_once
+
+MIGRATIONS = Path(__file__).parent / "store" / "migrations"
+
+
+async def serve(settings: AuthSettings) -> None:
+    """Serves until it is told to stop."""
+    async with build(settings) as auth:
+        await server.serve(auth.server, settings.listen, SERVICES, settings.drain_seconds)
+
+
+async def create_noc_key(settings: AuthSettings, label: str, secret_file: Path | None) -> int:
+    """Makes a NOC service's key and shows it once, or writes it to a new file of mode 0600."""
+    async with build(settings) as auth:
+        _, text = await auth.create_key.for_noc(label)
+    if secret_file is None:
+        print(text)
+    elif not write_once(secret_file, str(text)):
+        print(f"{secret_file} exists already and stays as it is", file=sys.stderr)
+        return 1
+    return 0
+
+
+def create_secrets(folder: Path) -> None:
+    """Makes what a new installation needs, each unless it is there: pepper and signing key."""
+    pepper = base64.b64encode(secrets.token_bytes(PEPPER_BYTES)).decode()
+    write_once(folder / "f2h_auth_peppers", json.dumps({"1": pepper}))
+    private = Ed25519PrivateKey.generate()
+    key = base64.b64encode(private.private_bytes_raw()).decode()
+    signing = json.dumps({"number": 1, "key": key})
+    if write_once(folder / "f2h_auth_principal_signing_key", signing):
+        public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
+        # Not secret: every service is given it as F2H_<SERVICE>_PRINCIPAL_PUBLIC_KEYS.
+        (folder / "principal_public_keys.json").write_text(json.dumps({"1": public}))
+
+
+def main() -> int:
+    """Runs one command."""
+    parser = argparse.ArgumentParser(prog="python -m services.auth")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("migrate", help="bring the database to the newest revision")
+    secrets_parser = commands.add_parser("create-secrets", help="make what is missing of secrets")
+    secrets_parser.add_argument("folder", type=Path)
+    noc = commands.add_parser("create-noc-key", help="make a key for a NOC service")
+    noc.add_argument("--label", required=True)
+    noc.add_argument("--secret-file", type=Path, help="write the key there, not to the screen")
+    arguments = parser.parse_args()
+
+    if arguments.command == "create-secrets":
+        create_secrets(arguments.folder)
+        return 0
+    settings = AuthSettings.load()
+    logs.configure("auth", settings.log_level)
+    if arguments.command == "migrate":
+        migrate(settings.database_url, MIGRATIONS)
+        return 0
+    if arguments.command == "create-noc-key":
+        return asyncio.run(create_noc_key(settings, arguments.label, arguments.secret_file))
+    asyncio.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The check of every call that passes the edge."""

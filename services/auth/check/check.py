@@ -1,0 +1,194 @@
+"""Whether a call may pass, and as whom. Every call waits for this: it does nothing twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Protocol
+
+from cachetools import TTLCache
+from f2h.access.v1.principal_pb2 import Principal
+from f2h.access.v1.reason_pb2 import Reason
+
+from services.auth.keys.digests import Digests
+from services.auth.keys.secret import KeyText, parse
+from services.runtime.access import Audience, Rule
+from services.runtime.clock import Clock
+from services.runtime.errors import ApiError
+from services.runtime.principal import PrincipalSigner
+
+PRINCIPAL_SECONDS = 30
+"""How long a principal holds. It lives from the edge to a service and is never seen by the caller."""
+
+SIGNED_SECONDS = 10
+"""For how long a signed principal is handed out again, so that not every call pays a signature."""
+
+_NOBODY = bytes(32)
+"""The digest that an unknown key is compared with, so that it takes the time of a known one."""
+
+
+class Listener(StrEnum):
+    """The edge's listener that a call came through."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+
+
+_PASSES = {
+    Listener.PUBLIC: frozenset({Audience.PUBLIC, Audience.CUSTOMER, Audience.SESSION}),
+    Listener.INTERNAL: frozenset({Audience.PUBLIC, Audience.NOC}),
+}
+"""The audiences whose calls a listener lets pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What the check has to know of a key."""
+
+    id: str
+    audience: int
+    account: str
+    pepper: int
+    digest: bytes
+    capabilities: frozenset[str]
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    policy_digest: bytes
+    expire_time: datetime | None
+    revoked: bool
+
+
+class KeyRecords(Protocol):
+    """Where the check finds keys."""
+
+    async def record(self, key_id: str) -> KeyRecord | None:
+        """The key with this id, of whatever audience."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A call that wants to pass."""
+
+    path: str
+    """As gRPC calls it: "/package.Service/Method"."""
+    listener: str
+    key: str
+    """What the header X-API-Key holds; empty when it is missing."""
+    address: str
+    """The client's IP address, as the edge determined it."""
+
+
+class Check:
+    """Checks calls."""
+
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        keys: KeyRecords,
+        digests: Digests,
+        signer: PrincipalSigner,
+        clock: Clock,
+        *,
+        cache_size: int,
+        cache_seconds: float,
+    ) -> None:
+        """`cache_seconds` bounds how long a key that another process revoked still passes."""
+        self._rules = rules
+        self._keys = keys
+        self._digests = digests
+        self._signer = signer
+        self._clock = clock
+        self._records: TTLCache[str, KeyRecord | None] = TTLCache(cache_size, cache_seconds)
+        self._signed: TTLCache[tuple[str, bytes], str] = TTLCache(cache_size, SIGNED_SECONDS)
+
+    async def __call__(self, attempt: Attempt) -> str:
+        """The signed principal of the caller, or "" for a call that needs none.
+
+        Raises ApiError with the reason of the refusal.
+        """
+        rule = self._rules.get(attempt.path)
+        passes = _PASSES.get(attempt.listener)  # type: ignore[call-overload]  # a str is its own key
+        if rule is None or passes is None or not rule.audiences & passes:
+            raise ApiError(Reason.NOT_FOUND, "There is no such method.")
+        if Audience.PUBLIC in rule.audiences:
+            return ""
+        if not attempt.key:
+            text = "Send an API key in the header X-API-Key."
+            raise ApiError(Reason.CREDENTIAL_MISSING, text)
+        key = parse(attempt.key)
+        if key is None:
+            raise _invalid()
+        record = await self._authenticate(key)
+        self._refuse_unless_allowed(record, rule, attempt)
+        return self._principal(record)
+
+    def forget(self, key_id: str) -> None:
+        """Makes the next check of a key read it again: it was changed in this process."""
+        self._records.pop(key_id, None)
+
+    async def _authenticate(self, key: KeyText) -> KeyRecord:
+        try:
+            record = self._records[key.id]
+        except KeyError:
+            record = self._records[key.id] = await self._keys.record(key.id)
+        pepper = record.pepper if record else self._digests.newest
+        right = self._digests.matches(key.secret, pepper, record.digest if record else _NOBODY)
+        if record is None or not right:
+            raise _invalid()
+        return record
+
+    def _refuse_unless_allowed(self, record: KeyRecord, rule: Rule, attempt: Attempt) -> None:
+        if record.revoked:
+            raise ApiError(Reason.KEY_REVOKED, "This API key was revoked.")
+        if record.expire_time is not None and record.expire_time <= self._clock():
+            raise ApiError(Reason.KEY_EXPIRED, "This API key has expired.")
+        if record.networks:
+            address = _address(attempt.address)
+            if not any(address in network for network in record.networks):
+                raise ApiError(
+                    Reason.ADDRESS_NOT_ALLOWED,
+                    f"This API key may not be used from {address}.",
+                    metadata={"client_address": str(address)},
+                )
+        if record.audience not in rule.audiences:
+            allowed = ", ".join(sorted(Audience.Name(each) for each in rule.audiences))
+            raise ApiError(
+                Reason.AUDIENCE_NOT_ALLOWED,
+                f"An API key of this kind may not make this call; it is for {allowed}.",
+                metadata={"audience": allowed},
+            )
+        needed = rule.capability if record.audience == Audience.CUSTOMER else ""
+        if needed and needed not in record.capabilities:
+            raise ApiError(
+                Reason.CAPABILITY_MISSING,
+                f"This key lacks the capability {needed}.",
+                metadata={"capability": needed},
+            )
+
+    def _principal(self, record: KeyRecord) -> str:
+        name = (record.id, record.policy_digest)
+        signed = self._signed.get(name)
+        if signed is None:
+            signed = self._signed[name] = self._signer.sign(
+                Principal(
+                    audience=record.audience,  # type: ignore[arg-type]  # an int at run time
+                    subject=record.id,
+                    account=record.account,
+                    policy_digest=record.policy_digest,
+                    expire_seconds=int(self._clock().timestamp()) + PRINCIPAL_SECONDS,
+                )
+            )
+        return signed
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> IPv4Address | IPv6Address:
+    """The client's address; an IPv4 address that came as ::ffff:a.b.c.d is an IPv4 address."""
+    address = ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _invalid() -> ApiError:
+    return ApiError(Reason.CREDENTIAL_INVALID, "The API key is not valid.")

@@ -1,0 +1,124 @@
+"""Making a key, by the rules of the form "Generate API key"."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_network
+
+from f2h.access.v1.capability_pb2 import CapabilityInfo
+from f2h.access.v1.reason_pb2 import Reason
+
+from services.auth.keys.digests import Digests
+from services.auth.keys.key import ApiKey, Audience, Inventory, Keys, SecretDigest
+from services.auth.keys.secret import KeyText
+from services.runtime.access import CATALOGUE
+from services.runtime.clock import Clock
+from services.runtime.errors import ApiError, Violation
+
+
+@dataclass(frozen=True)
+class KeyForm:
+    """What was filled in."""
+
+    account: str
+    label: str
+    servers: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    cidrs: tuple[str, ...]
+    expire_time: datetime | None
+
+
+class CreateKey:
+    """Makes keys."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        inventory: Inventory,
+        digests: Digests,
+        clock: Clock,
+        *,
+        generate: Callable[[], KeyText],
+    ) -> None:
+        self._keys = keys
+        self._inventory = inventory
+        self._digests = digests
+        self._clock = clock
+        self._generate = generate
+
+    async def for_customer(self, form: KeyForm) -> tuple[ApiKey, KeyText]:
+        """A customer's key, and its text, which is not kept.
+
+        Raises ApiError(INVALID_REQUEST) naming every field that breaks a rule of the form.
+        """
+        servers = tuple(dict.fromkeys(server.lower() for server in form.servers))
+        violations = [*_form_violations(form)]
+        owned = await self._inventory.owned(form.account, [*servers]) if servers else frozenset()
+        violations += [
+            Violation(f"servers[{index}]", f"{server} is not a server of account {form.account}")
+            for index, server in enumerate(servers)
+            if server not in owned
+        ]
+        if violations:
+            text = "; ".join(f"{each.field}: {each.description}" for each in violations)
+            raise ApiError(Reason.INVALID_REQUEST, text, violations=violations)
+        return await self._add(
+            Audience.CUSTOMER,
+            form.account,
+            form.label,
+            capabilities=tuple(sorted(set(form.capabilities))),
+            servers=servers,
+            cidrs=tuple(dict.fromkeys(str(ip_network(cidr)) for cidr in form.cidrs)),
+            expire_time=form.expire_time,
+        )
+
+    async def for_noc(self, label: str) -> tuple[ApiKey, KeyText]:
+        """A NOC service's key: it works on the internal listener only."""
+        return await self._add(Audience.NOC, "", label)
+
+    async def _add(
+        self,
+        audience: Audience,
+        account: str,
+        label: str,
+        *,
+        capabilities: tuple[str, ...] = (),
+        servers: tuple[str, ...] = (),
+        cidrs: tuple[str, ...] = (),
+        expire_time: datetime | None = None,
+    ) -> tuple[ApiKey, KeyText]:
+        text = self._generate()
+        key = ApiKey(
+            id=text.id,
+            audience=audience,
+            account=account,
+            label=label,
+            capabilities=capabilities,
+            servers=servers,
+            cidrs=cidrs,
+            create_time=self._clock(),
+            expire_time=expire_time,
+        )
+        pepper = self._digests.newest
+        await self._keys.add(key, SecretDigest(pepper, self._digests.digest(text.secret, pepper)))
+        return key, text
+
+
+def _form_violations(form: KeyForm) -> list[Violation]:
+    violations = []
+    if not form.account:
+        violations.append(Violation("account", "is required: say which account the key is for"))
+    unknown = [each for each in form.capabilities if each not in CATALOGUE]
+    if unknown:
+        known = ", ".join(CATALOGUE)
+        text = f"no such capability: {', '.join(unknown)}; there are {known}"
+        violations.append(Violation("capabilities", text))
+    needs_server = any(
+        CATALOGUE[each].scope == CapabilityInfo.SERVER
+        for each in form.capabilities
+        if each in CATALOGUE
+    )
+    if needs_server and not form.servers:
+        text = "tick at least one server: a server-scoped capability is ticked"
+        violations.append(Violation("servers", text))
+    return violations

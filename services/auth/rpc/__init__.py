@@ -1,0 +1,1 @@
+"""The proto services: unpack, one use case, pack."""

@@ -1,0 +1,1 @@
+"""What protects a server from others, and others from it: anti-hack and anti-spam."""

@@ -1,0 +1,1 @@
+"""What exists and what is done to it: the inventory, and every operation on a server."""

@@ -1,0 +1,46 @@
+"""server_ops: `python -m services.server_ops [migrate | create-secrets DIR]`."""
+
+import asyncio
+import base64
+import json
+import secrets
+import sys
+from pathlib import Path
+
+from services.runtime import logs, server
+from services.runtime.database import migrate
+from services.runtime.secret_files import write_once
+from services.server_ops.bootstrap import SERVICES, build
+from services.server_ops.settings import ServerOpsSettings
+from services.server_ops.store.sealing import KEY_BYTES
+
+MIGRATIONS = Path(__file__).parent / "store" / "migrations"
+
+
+async def serve(settings: ServerOpsSettings) -> None:
+    """Serves until it is told to stop."""
+    async with build(settings) as grpc_server:
+        await server.serve(grpc_server, settings.listen, SERVICES, settings.drain_seconds)
+
+
+def create_secrets(folder: Path) -> None:
+    """Makes the key that BMC credentials are sealed with, unless there is one."""
+    key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    write_once(folder / "f2h_server_ops_bmc_keys", json.dumps({"1": key}))
+
+
+def main() -> None:
+    """Makes secrets, or reads the settings and then migrates or serves."""
+    if sys.argv[1:2] == ["create-secrets"]:
+        create_secrets(Path(sys.argv[2]))
+        return
+    settings = ServerOpsSettings.load()
+    logs.configure("server_ops", settings.log_level)
+    if sys.argv[1:] == ["migrate"]:
+        migrate(settings.database_url, MIGRATIONS)
+    else:
+        asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

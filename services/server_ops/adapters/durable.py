@@ -1,0 +1,80 @@
+"""Durable workflows by DBOS, on a database of the same kind as the service's own."""
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+from uuid import UUID
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from services.server_ops.operations.operation import WrongState
+from services.server_ops.reboot.workflow import OperationFailed
+
+T = TypeVar("T")
+
+WORKFLOW_VERSION = "1"
+"""Changes when a workflow's steps change: a crash is recovered only by the version it began with."""
+
+STEP_ATTEMPTS = 8
+STEP_PAUSE_SECONDS = 0.5
+STEP_BACKOFF = 2.0
+"""A step whose database is away is tried again for a minute and a half."""
+
+
+class DurableWorkflows:
+    """Implements reboot.workflow.Durable and starts workflows. One a process."""
+
+    def __init__(self, url: str, instance: str) -> None:
+        """`url` is the system database; `instance` names this process, the same after a restart."""
+        DBOS(
+            config=DBOSConfig(
+                name="server_ops",
+                system_database_url=url,
+                executor_id=instance,
+                application_version=WORKFLOW_VERSION,
+                log_level="WARNING",
+            )
+        )
+        self._run: Callable[[str], Coroutine[Any, Any, None]] | None = None
+
+    def launch(self, run: Callable[[UUID], Awaitable[None]]) -> None:
+        """Registers the workflow, and takes up what was under way when the process last ended.
+
+        Called within the event loop that everything else runs in.
+        """
+
+        @DBOS.workflow(name="reboot")
+        async def reboot(operation: str) -> None:
+            await run(UUID(operation))
+
+        self._run = reboot
+        DBOS.launch()
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+
+    async def start(self, operation: UUID) -> None:
+        """Begins the workflow of an operation; a second time changes nothing."""
+        assert self._run is not None, "launch() comes first"  # noqa: S101
+        with SetWorkflowID(str(operation)):
+            await DBOS.start_workflow_async(self._run, str(operation))
+
+    async def step(self, name: str, run: Callable[[], Awaitable[T]]) -> T:
+        """Runs a step of the present workflow, or answers what it answered before a crash."""
+
+        async def body() -> T:
+            return await run()
+
+        return await DBOS.run_step_async(
+            {
+                "name": name,
+                "retries_allowed": True,
+                "max_attempts": STEP_ATTEMPTS,
+                "interval_seconds": STEP_PAUSE_SECONDS,
+                "backoff_rate": STEP_BACKOFF,
+                "should_retry": lambda error: not isinstance(error, (OperationFailed, WrongState)),
+            },
+            body,
+        )
+
+    def close(self) -> None:
+        """Stops; what is under way is taken up at the next launch."""
+        DBOS.destroy(destroy_registry=True)

@@ -1,0 +1,1 @@
+"""What a BMC can be asked and told, whatever protocol it speaks."""

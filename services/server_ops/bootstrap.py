@@ -1,0 +1,91 @@
+"""The one place that constructs server_ops."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import grpc.aio
+from f2h.server_ops.v1 import (
+    inventory_pb2,
+    inventory_pb2_grpc,
+    operation_pb2,
+    operation_pb2_grpc,
+    reboot_pb2,
+    reboot_pb2_grpc,
+    server_pb2,
+    server_pb2_grpc,
+)
+
+from services.runtime import server
+from services.runtime.access import rules
+from services.runtime.clock import Clock, system_clock
+from services.runtime.database import Database
+from services.runtime.interceptors import Admit, Grant, Layers, report, validate
+from services.runtime.policy import PolicyCache
+from services.runtime.policy_client import PolicyClient
+from services.runtime.principal import PrincipalVerifier
+from services.server_ops.adapters.bmc.pyghmi_bmc import Limits, PyghmiBmc
+from services.server_ops.adapters.durable import DurableWorkflows
+from services.server_ops.reboot.request import RequestReboot
+from services.server_ops.reboot.workflow import Patience, Reboot
+from services.server_ops.rpc.inventory import InventoryServicer
+from services.server_ops.rpc.operations import OperationServicer
+from services.server_ops.rpc.reboots import RebootServicer
+from services.server_ops.rpc.servers import ServerServicer
+from services.server_ops.settings import ServerOpsSettings
+from services.server_ops.store.operations import SqlOperations
+from services.server_ops.store.sealing import Sealer
+from services.server_ops.store.servers import SqlServers
+
+MODULES = (inventory_pb2, operation_pb2, reboot_pb2, server_pb2)
+
+SERVICES = tuple(
+    service.full_name
+    for module in MODULES
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+
+
+@asynccontextmanager
+async def build(
+    settings: ServerOpsSettings, clock: Clock = system_clock
+) -> AsyncIterator[grpc.aio.Server]:
+    """The server, everything behind it started; all of it is closed at the end."""
+    database = Database(settings.database_url)
+    servers = SqlServers(database, Sealer(settings.bmc_keys))
+    operations = SqlOperations(database)
+    bmc = PyghmiBmc(Limits(workers=settings.bmc_workers))
+    durable = DurableWorkflows(settings.durable_url, settings.instance)
+    patience = Patience(
+        restart_seconds=settings.restart_seconds, poll_seconds=settings.restart_poll_seconds
+    )
+    reboot = Reboot(servers, operations, bmc, durable, clock, patience)
+    request_reboot = RequestReboot(servers, operations, durable.start, clock, uuid4)
+
+    access = rules(*MODULES)
+    auth = grpc.aio.insecure_channel(settings.auth)
+    admit = Admit(
+        access,
+        PrincipalVerifier(settings.public_keys(), clock),
+        PolicyCache(PolicyClient(auth).fetch),
+        open_paths=server.OPEN_PATHS,
+    )
+
+    def add_services(to: grpc.aio.Server) -> None:
+        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
+            InventoryServicer(servers, clock), to
+        )
+        operation_pb2_grpc.add_OperationServiceServicer_to_server(OperationServicer(operations), to)
+        reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_reboot), to)
+        server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
+
+    durable.launch(reboot.run)
+    for operation in await operations.unfinished():
+        await durable.start(operation.id)  # accepted, and the process ended before it was started
+    try:
+        yield server.build(Layers(report, admit, validate, Grant(access)), add_services)
+    finally:
+        durable.close()
+        await bmc.close()
+        await auth.close(None)
+        await database.close()

@@ -1,0 +1,1 @@
+"""The servers: whose they are, their addresses, their BMC."""

@@ -1,0 +1,90 @@
+"""A server, and where servers are kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Protocol
+
+from services.server_ops.bmc.endpoint import BmcEndpoint
+
+
+@dataclass(frozen=True)
+class Server:
+    """A dedicated server as it is registered."""
+
+    hostname: str
+    account: str
+    """The customer account that it belongs to."""
+    ips: tuple[str, ...]
+    """IPv4 and IPv6 addresses in canonical form, the primary one first."""
+    datacenter: str
+    mac: str
+    """MAC address of the boot interface, lower case with colons."""
+    bmc_address: str
+    bmc_port: int
+    """UDP port of RMCP+."""
+    create_time: datetime
+
+
+@dataclass(frozen=True)
+class ServerView:
+    """A server, and the operation that holds it."""
+
+    server: Server
+    current_operation: str
+    """Id of the operation; empty when none holds the server."""
+
+
+class AddressTaken(Exception):  # noqa: N818 - it says what happened
+    """An IP address belongs to another server already."""
+
+    def __init__(self, ip: str) -> None:
+        super().__init__(ip)
+        self.ip = ip
+
+
+class ServerBusy(Exception):  # noqa: N818
+    """An operation holds the server."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation)
+        self.operation = operation
+
+
+class Servers(Protocol):
+    """Where servers are kept."""
+
+    async def find(self, hostname: str) -> ServerView | None:
+        """The server with this hostname."""
+        ...
+
+    async def page(
+        self, *, account: str, hostnames: frozenset[str] | None, after: str, limit: int
+    ) -> list[ServerView]:
+        """Servers by hostname, those behind `after`, at most `limit`.
+
+        Only the account's, or everybody's when `account` is empty; only the given hostnames, or
+        all when None.
+        """
+        ...
+
+    async def owned(self, account: str, hostnames: list[str]) -> list[str]:
+        """Those of the hostnames that belong to the account."""
+        ...
+
+    async def bmc(self, hostname: str) -> BmcEndpoint | None:
+        """How the server's BMC is reached, its credentials in the clear."""
+        ...
+
+    async def put(self, server: Server, username: bytes, password: bytes) -> Server:
+        """Registers a server or replaces it, keeping its create_time. Raises AddressTaken."""
+        ...
+
+    async def delete(self, hostname: str) -> bool:
+        """Removes a server; False when there is none. Raises ServerBusy."""
+        ...
+
+
+def canonical_ip(text: str) -> str:
+    """An IP address in the one form that it is kept and compared in."""
+    return str(ip_address(text))

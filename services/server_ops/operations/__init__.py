@@ -1,0 +1,1 @@
+"""Operations: durable work on a server, one at a time."""

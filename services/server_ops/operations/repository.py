@@ -1,0 +1,47 @@
+"""Where operations are kept, which is also where a server's lock is: one holder, by constraint."""
+
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+from services.server_ops.operations.operation import Operation
+
+
+class ServerHeld(Exception):  # noqa: N818 - it says what happened
+    """Another operation holds the server."""
+
+    def __init__(self, holder: Operation) -> None:
+        super().__init__(holder.name)
+        self.holder = holder
+
+
+class RequestIdReused(Exception):  # noqa: N818
+    """The request id was used for something else."""
+
+    def __init__(self, earlier: Operation) -> None:
+        super().__init__(earlier.name)
+        self.earlier = earlier
+
+
+class Operations(Protocol):
+    """Where operations are kept."""
+
+    async def accept(self, operation: Operation) -> tuple[Operation, bool]:
+        """Keeps a new operation, which holds its server from then on.
+
+        Answers it and True; or, when the same request was accepted before, that operation and
+        False. Raises ServerHeld and RequestIdReused.
+        """
+        ...
+
+    async def find(self, operation: UUID) -> Operation | None:
+        """The operation with this id."""
+        ...
+
+    async def update(self, operation: UUID, change: Callable[[Operation], Operation]) -> Operation:
+        """Applies a change in one transaction and answers the new value. Raises what it raises."""
+        ...
+
+    async def unfinished(self) -> list[Operation]:
+        """The operations that have not ended."""
+        ...

@@ -1,0 +1,1 @@
+"""Restarting a server: one command, and proof that it worked."""

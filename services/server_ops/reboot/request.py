@@ -1,0 +1,103 @@
+"""Asking for a reboot."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from f2h.access.v1.reason_pb2 import Reason
+
+from services.runtime.call import server_not_granted
+from services.runtime.clock import Clock
+from services.runtime.errors import ApiError
+from services.server_ops.inventory.server import Servers
+from services.server_ops.operations.operation import Kind, Operation, Step
+from services.server_ops.operations.repository import Operations, RequestIdReused, ServerHeld
+from services.server_ops.operations.states import State
+
+BUSY_RETRY_SECONDS = 5.0
+
+STEPS = ("check the BMC and the power state", "send the chassis command", "see the machine restart")
+
+
+class Mode(StrEnum):
+    """How a server is restarted."""
+
+    HARD = "HARD"
+    POWER_CYCLE = "POWER_CYCLE"
+
+
+@dataclass(frozen=True)
+class RebootRequest:
+    """What a caller asks for."""
+
+    hostname: str
+    mode: Mode
+    account: str
+    key_id: str
+    request_id: str
+    """Empty when the caller gave none."""
+
+
+class RequestReboot:
+    """Accepts a reboot and starts it, or refuses it at once."""
+
+    def __init__(
+        self,
+        servers: Servers,
+        operations: Operations,
+        start: Callable[[UUID], Awaitable[None]],
+        clock: Clock,
+        new_id: Callable[[], UUID],
+    ) -> None:
+        """`start` begins the durable workflow of an accepted operation; doing so twice is harmless."""
+        self._servers = servers
+        self._operations = operations
+        self._start = start
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, request: RebootRequest) -> Operation:
+        """The operation that was accepted, now or by the same request before.
+
+        Raises ApiError: SERVER_NOT_GRANTED, SERVER_BUSY naming the holder, REQUEST_ID_REUSED.
+        """
+        view = await self._servers.find(request.hostname)
+        if view is None or view.server.account != request.account:
+            raise server_not_granted(request.hostname)
+        now = self._clock()
+        operation = Operation(
+            id=self._new_id(),
+            kind=Kind.REBOOT,
+            server=request.hostname,
+            account=request.account,
+            key_id=request.key_id,
+            parameters={"mode": request.mode},
+            request_id=request.request_id,
+            steps=tuple(Step(name) for name in STEPS),
+            state=State.PENDING,
+            create_time=now,
+            update_time=now,
+        )
+        try:
+            accepted, new = await self._operations.accept(operation)
+        except ServerHeld as held:
+            raise _busy(held.holder) from None
+        except RequestIdReused as reused:
+            raise ApiError(
+                Reason.REQUEST_ID_REUSED,
+                f"The request id {request.request_id} was used before with other parameters.",
+                metadata={"operation": reused.earlier.name},
+            ) from None
+        if new:
+            await self._start(accepted.id)
+        return accepted
+
+
+def _busy(holder: Operation) -> ApiError:
+    return ApiError(
+        Reason.SERVER_BUSY,
+        f"{holder.server} is held by {holder.name} ({holder.kind}, {holder.state}).",
+        metadata={"server": holder.server, "operation": holder.name},
+        retry_after_seconds=BUSY_RETRY_SECONDS,
+    )

@@ -1,0 +1,103 @@
+"""f2h.server_ops.v1.InventoryService."""
+
+from typing import Any
+
+from f2h.access.v1.reason_pb2 import Reason
+from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
+from google.protobuf import empty_pb2
+
+from services.runtime.clock import Clock
+from services.runtime.errors import ApiError
+from services.runtime.paging import decode_token, encode_token, page_size
+from services.server_ops.inventory.server import (
+    AddressTaken,
+    Server,
+    ServerBusy,
+    Servers,
+    canonical_ip,
+)
+
+RMCP_PORT = 623
+
+
+class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
+    """Lets the NOC say what exists."""
+
+    def __init__(self, servers: Servers, clock: Clock) -> None:
+        self._servers = servers
+        self._clock = clock
+
+    async def PutServer(
+        self, request: inventory_pb2.PutServerRequest, _context: Any
+    ) -> inventory_pb2.InventoryServer:
+        """Registers a server."""
+        server = Server(
+            hostname=request.hostname.lower(),
+            account=request.account,
+            ips=tuple(canonical_ip(ip) for ip in request.ips),
+            datacenter=request.datacenter,
+            mac=request.mac,
+            bmc_address=canonical_ip(request.bmc_address),
+            bmc_port=request.bmc_port or RMCP_PORT,
+            create_time=self._clock(),
+        )
+        try:
+            kept = await self._servers.put(
+                server, request.bmc_username.encode(), request.bmc_password.encode()
+            )
+        except AddressTaken as taken:
+            text = f"{taken.ip} belongs to another server."
+            raise ApiError(Reason.ALREADY_EXISTS, text, metadata={"resource": taken.ip}) from None
+        return _pack(kept)
+
+    async def DeleteServer(
+        self, request: inventory_pb2.DeleteServerRequest, _context: Any
+    ) -> empty_pb2.Empty:
+        """Removes a server."""
+        try:
+            removed = await self._servers.delete(request.hostname)
+        except ServerBusy as busy:
+            metadata = {"server": request.hostname, "operation": busy.operation}
+            text = f"{request.hostname} is held by {busy.operation}."
+            raise ApiError(
+                Reason.SERVER_BUSY, text, metadata=metadata, retry_after_seconds=5
+            ) from None
+        if not removed:
+            raise ApiError(Reason.NOT_FOUND, f"No server {request.hostname} is registered.")
+        return empty_pb2.Empty()
+
+    async def ListInventory(
+        self, request: inventory_pb2.ListInventoryRequest, _context: Any
+    ) -> inventory_pb2.ListInventoryResponse:
+        """The servers of an account, or of all."""
+        size = page_size(request.page_size)
+        views = await self._servers.page(
+            account=request.account,
+            hostnames=None,
+            after=decode_token(request.page_token),
+            limit=size + 1,
+        )
+        page = [view.server for view in views[:size]]
+        return inventory_pb2.ListInventoryResponse(
+            servers=[_pack(server) for server in page],
+            next_page_token=encode_token(page[-1].hostname) if len(views) > size else "",
+        )
+
+    async def FilterOwned(
+        self, request: inventory_pb2.FilterOwnedRequest, _context: Any
+    ) -> inventory_pb2.FilterOwnedResponse:
+        """Those of the given servers that belong to the account."""
+        owned = await self._servers.owned(request.account, [*request.hostnames])
+        return inventory_pb2.FilterOwnedResponse(hostnames=owned)
+
+
+def _pack(server: Server) -> inventory_pb2.InventoryServer:
+    return inventory_pb2.InventoryServer(
+        hostname=server.hostname,
+        account=server.account,
+        ips=server.ips,
+        datacenter=server.datacenter,
+        mac=server.mac,
+        bmc_address=server.bmc_address,
+        bmc_port=server.bmc_port,
+    )

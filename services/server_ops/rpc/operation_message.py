@@ -1,0 +1,55 @@
+"""An operation as the google.longrunning.Operation that callers get."""
+
+from datetime import datetime
+
+from f2h.access.v1.reason_pb2 import Reason
+from f2h.server_ops.v1 import operation_pb2, reboot_pb2
+from google.longrunning import operations_pb2
+
+from services.runtime import timestamps
+from services.runtime.errors import ApiError
+from services.server_ops.operations.operation import Operation, Step
+
+Metadata = operation_pb2.OperationMetadata
+
+
+def pack(operation: Operation) -> operations_pb2.Operation:
+    """The message of an operation."""
+    message = operations_pb2.Operation(name=operation.name, done=operation.done)
+    message.metadata.Pack(
+        Metadata(
+            state=Metadata.State.Value(operation.state),
+            kind=Metadata.Kind.Value(operation.kind),
+            server=operation.server,
+            steps=[_pack_step(step) for step in operation.steps],
+            create_time=timestamps.pack(operation.create_time),
+            update_time=timestamps.pack(operation.update_time),
+            end_time=timestamps.pack(operation.end_time),
+            fault=Metadata.Fault.Value(operation.failure.fault)
+            if operation.failure
+            else Metadata.FAULT_UNSPECIFIED,
+        )
+    )
+    if operation.failure:
+        failure = operation.failure
+        error = ApiError(Reason.Value(failure.reason), failure.message, metadata=failure.metadata)
+        message.error.CopyFrom(error.status())
+    elif operation.done:
+        message.response.Pack(
+            reboot_pb2.RebootServerResponse(
+                proof=reboot_pb2.RebootServerResponse.Proof.Value(operation.result["proof"]),
+                restart_time=timestamps.pack(
+                    datetime.fromisoformat(operation.result["restart_time"])
+                ),
+            )
+        )
+    return message
+
+
+def _pack_step(step: Step) -> operation_pb2.OperationStep:
+    return operation_pb2.OperationStep(
+        name=step.name,
+        state=operation_pb2.OperationStep.State.Value(step.state),
+        start_time=timestamps.pack(step.start_time),
+        end_time=timestamps.pack(step.end_time),
+    )

@@ -1,0 +1,57 @@
+"""f2h.server_ops.v1.ServerService."""
+
+from typing import Any
+
+from f2h.server_ops.v1 import server_pb2, server_pb2_grpc
+
+from services.runtime import timestamps
+from services.runtime.call import current_caller, server_not_granted
+from services.runtime.paging import decode_token, encode_token, page_size
+from services.server_ops.inventory.server import Servers, ServerView
+
+
+class ServerServicer(server_pb2_grpc.ServerServiceServicer):
+    """Shows customers their servers."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+
+    async def GetServer(
+        self, request: server_pb2.GetServerRequest, _context: Any
+    ) -> server_pb2.Server:
+        """The server, if it is granted and the account's."""
+        view = await self._servers.find(request.hostname)
+        if view is None or view.server.account != current_caller().account:
+            raise server_not_granted(request.hostname)
+        return _pack(view)
+
+    async def ListServers(
+        self, request: server_pb2.ListServersRequest, _context: Any
+    ) -> server_pb2.ListServersResponse:
+        """The servers that are granted and the account's."""
+        caller = current_caller()
+        size = page_size(request.page_size)
+        views = await self._servers.page(
+            account=caller.account,
+            hostnames=caller.policy.servers if caller.policy else frozenset(),
+            after=decode_token(request.page_token),
+            limit=size + 1,
+        )
+        page = views[:size]
+        more = len(views) > size
+        return server_pb2.ListServersResponse(
+            servers=[_pack(view) for view in page],
+            next_page_token=encode_token(page[-1].server.hostname) if more else "",
+        )
+
+
+def _pack(view: ServerView) -> server_pb2.Server:
+    server = view.server
+    return server_pb2.Server(
+        hostname=server.hostname,
+        ips=server.ips,
+        datacenter=server.datacenter,
+        mac=server.mac,
+        create_time=timestamps.pack(server.create_time),
+        current_operation=view.current_operation,
+    )

@@ -1,0 +1,42 @@
+"""The settings of server_ops: F2H_SERVER_OPS_*, and files for what is secret."""
+
+from typing import Self
+
+from pydantic import Base64Bytes, Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from services.runtime.settings import Address, ServiceSettings
+from services.server_ops.store.sealing import KEY_BYTES
+
+
+class ServerOpsSettings(ServiceSettings):
+    """What server_ops can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="F2H_SERVER_OPS_")
+
+    listen: Address = "127.0.0.1:50052"
+    database_url: str = "sqlite:///.run/server_ops.db"
+    durable_url: str = ""
+    """Where workflows are kept; by default beside the database: a file of its own for SQLite, a
+    schema of its own for PostgreSQL."""
+    auth: Address = "127.0.0.1:50051"
+    bmc_keys: dict[int, Base64Bytes] = Field(min_length=1)
+    """Secret. The numbered keys that BMC credentials are sealed with, 32 bytes each, base64."""
+    instance: str = Field("server_ops-1", pattern="^[A-Za-z0-9_.-]{1,64}$")
+    """Names this process. Work under way is taken up by the process of the same name."""
+    bmc_workers: int = Field(32, ge=1, le=1000)
+    """How many BMCs are talked to at once, a process each."""
+    restart_seconds: float = Field(180, gt=0, le=3600)
+    """How long a machine may take to show that it restarted."""
+    restart_poll_seconds: float = Field(1.0, gt=0, le=60)
+    """Between two looks at a machine that restarts."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if any(len(key) != KEY_BYTES for key in self.bmc_keys.values()):
+            raise ValueError(f"bmc_keys: every key must have {KEY_BYTES} bytes")
+        if not self.durable_url:
+            stem = self.database_url.removesuffix(".db")
+            sqlite = self.database_url.startswith("sqlite")
+            self.durable_url = f"{stem}-workflows.db" if sqlite else self.database_url
+        return self

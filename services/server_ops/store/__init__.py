@@ -1,0 +1,1 @@
+"""Where this service keeps its state."""

@@ -1,0 +1,151 @@
+"""Operations in the database. The constraints of their table are the locks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.runtime.database import Database, utc
+from services.server_ops.operations.operation import Failure, Fault, Kind, Operation, Step
+from services.server_ops.operations.repository import RequestIdReused, ServerHeld
+from services.server_ops.operations.states import HOLDING, State, StepState
+from services.server_ops.store.tables import OperationRow
+
+
+class SqlOperations:
+    """Implements Operations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, operation: Operation) -> tuple[Operation, bool]:
+        # Nearly every refusal is found by reading, without the one lock on writing. What slips
+        # through at the same moment is stopped by the constraints.
+        async with self._database.read() as session:
+            accepted = await _accepted_before(session, operation)
+        if accepted is not None:
+            return accepted, False
+        try:
+            async with self._database.write() as session:
+                session.add(_row(operation))
+        except IntegrityError:
+            async with self._database.read() as session:
+                accepted = await _accepted_before(session, operation)
+            if accepted is None:
+                raise
+            return accepted, False
+        return operation, True
+
+    async def find(self, operation: UUID) -> Operation | None:
+        async with self._database.read() as session:
+            row = await session.get(OperationRow, operation)
+        return _operation(row) if row else None
+
+    async def update(self, operation: UUID, change: Callable[[Operation], Operation]) -> Operation:
+        async with self._database.write() as session:
+            row = await session.get_one(OperationRow, operation, with_for_update=True)
+            changed = change(_operation(row))
+            for name, value in _columns(changed).items():
+                setattr(row, name, value)
+        return changed
+
+    async def unfinished(self) -> list[Operation]:
+        query = select(OperationRow).where(col(OperationRow.state).in_(HOLDING))
+        async with self._database.read() as session:
+            return [_operation(row) for row in (await session.execute(query)).scalars()]
+
+
+async def _accepted_before(session: AsyncSession, operation: Operation) -> Operation | None:
+    """The operation of the same request. Raises RequestIdReused and ServerHeld."""
+    if operation.request_id:
+        query = select(OperationRow).where(
+            col(OperationRow.account) == operation.account,
+            col(OperationRow.request_id) == operation.request_id,
+        )
+        row = (await session.execute(query)).scalar_one_or_none()
+        if row is not None:
+            earlier = _operation(row)
+            if earlier.request_digest() != operation.request_digest():
+                raise RequestIdReused(earlier)
+            return earlier
+    query = select(OperationRow).where(
+        col(OperationRow.server) == operation.server, col(OperationRow.state).in_(HOLDING)
+    )
+    row = (await session.execute(query)).scalar_one_or_none()
+    if row is not None:
+        raise ServerHeld(_operation(row))
+    return None
+
+
+def _row(operation: Operation) -> OperationRow:
+    return OperationRow(**_columns(operation))
+
+
+def _columns(operation: Operation) -> dict[str, Any]:
+    return {
+        "id": operation.id,
+        "kind": operation.kind,
+        "server": operation.server,
+        "account": operation.account,
+        "key_id": operation.key_id,
+        "parameters": dict(operation.parameters),
+        "request_id": operation.request_id or None,
+        "state": operation.state,
+        "steps": [_pack_step(step) for step in operation.steps],
+        "failure": asdict(operation.failure) if operation.failure else None,
+        "result": dict(operation.result),
+        "create_time": operation.create_time,
+        "update_time": operation.update_time,
+        "end_time": operation.end_time,
+        "sent_time": operation.sent_time,
+    }
+
+
+def _operation(row: OperationRow) -> Operation:
+    return Operation(
+        id=row.id,
+        kind=Kind(row.kind),
+        server=row.server,
+        account=row.account,
+        key_id=row.key_id,
+        parameters=row.parameters,
+        request_id=row.request_id or "",
+        steps=tuple(_unpack_step(step) for step in row.steps),
+        state=State(row.state),
+        create_time=utc(row.create_time),
+        update_time=utc(row.update_time),
+        end_time=utc(row.end_time) if row.end_time else None,
+        failure=_unpack_failure(row.failure) if row.failure else None,
+        result=row.result,
+        sent_time=utc(row.sent_time) if row.sent_time else None,
+    )
+
+
+def _pack_step(step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "state": step.state,
+        "start_time": step.start_time.isoformat() if step.start_time else None,
+        "end_time": step.end_time.isoformat() if step.end_time else None,
+    }
+
+
+def _unpack_step(step: Mapping[str, Any]) -> Step:
+    return Step(
+        name=step["name"],
+        state=StepState(step["state"]),
+        start_time=datetime.fromisoformat(step["start_time"]) if step["start_time"] else None,
+        end_time=datetime.fromisoformat(step["end_time"]) if step["end_time"] else None,
+    )
+
+
+def _unpack_failure(failure: Mapping[str, Any]) -> Failure:
+    return Failure(
+        failure["reason"], failure["message"], Fault(failure["fault"]), failure["metadata"]
+    )

@@ -1,0 +1,134 @@
+"""The inventory in the database."""
+
+from typing import Any
+
+from sqlalchemy import Row, delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+
+from services.runtime.database import Database, utc
+from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.inventory.server import AddressTaken, Server, ServerBusy, ServerView
+from services.server_ops.operations.states import HOLDING
+from services.server_ops.store.sealing import Sealer
+from services.server_ops.store.tables import OperationRow, ServerIpRow, ServerRow
+
+_VIEW = select(
+    col(ServerRow.hostname),
+    col(ServerRow.account),
+    col(ServerRow.ips),
+    col(ServerRow.datacenter),
+    col(ServerRow.mac),
+    col(ServerRow.bmc_address),
+    col(ServerRow.bmc_port),
+    col(ServerRow.create_time),
+    col(OperationRow.id),
+).outerjoin(
+    OperationRow,
+    (col(OperationRow.server) == col(ServerRow.hostname)) & col(OperationRow.state).in_(HOLDING),
+)
+
+
+class SqlServers:
+    """Implements Servers."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    async def find(self, hostname: str) -> ServerView | None:
+        async with self._database.read() as session:
+            found = await session.execute(_VIEW.where(col(ServerRow.hostname) == hostname))
+            row = found.first()
+        return _view(row) if row else None
+
+    async def page(
+        self, *, account: str, hostnames: frozenset[str] | None, after: str, limit: int
+    ) -> list[ServerView]:
+        query = _VIEW.where(col(ServerRow.hostname) > after)
+        if account:
+            query = query.where(col(ServerRow.account) == account)
+        if hostnames is not None:
+            query = query.where(col(ServerRow.hostname).in_(hostnames))
+        async with self._database.read() as session:
+            rows = await session.execute(query.order_by(col(ServerRow.hostname)).limit(limit))
+        return [_view(row) for row in rows]
+
+    async def owned(self, account: str, hostnames: list[str]) -> list[str]:
+        query = select(col(ServerRow.hostname)).where(
+            col(ServerRow.account) == account, col(ServerRow.hostname).in_(hostnames)
+        )
+        async with self._database.read() as session:
+            return [*(await session.execute(query)).scalars()]
+
+    async def bmc(self, hostname: str) -> BmcEndpoint | None:
+        query = select(
+            col(ServerRow.bmc_address), col(ServerRow.bmc_port), col(ServerRow.bmc_credentials)
+        ).where(col(ServerRow.hostname) == hostname)
+        async with self._database.read() as session:
+            row = (await session.execute(query)).first()
+        if row is None:
+            return None
+        username, password = self._sealer.open(hostname, row.bmc_credentials)
+        return BmcEndpoint(row.bmc_address, row.bmc_port, username, password)
+
+    async def put(self, server: Server, username: bytes, password: bytes) -> Server:
+        async with self._database.write() as session:
+            earlier = await session.get(ServerRow, server.hostname)
+            row = ServerRow(
+                hostname=server.hostname,
+                account=server.account,
+                ips=[*server.ips],
+                datacenter=server.datacenter,
+                mac=server.mac,
+                bmc_address=server.bmc_address,
+                bmc_port=server.bmc_port,
+                bmc_credentials=self._sealer.seal(server.hostname, username, password),
+                create_time=earlier.create_time if earlier else server.create_time,
+            )
+            await session.merge(row)
+            await session.flush()
+            mine = col(ServerIpRow.hostname) == server.hostname
+            await session.execute(delete(ServerIpRow).where(mine))
+            for ip in server.ips:
+                session.add(ServerIpRow(ip=ip, hostname=server.hostname))
+                try:
+                    await session.flush()
+                except IntegrityError:
+                    raise AddressTaken(ip) from None
+        return await self._get(server.hostname)
+
+    async def delete(self, hostname: str) -> bool:
+        async with self._database.write() as session:
+            row = await session.get(ServerRow, hostname)
+            if row is None:
+                return False
+            holding = select(col(OperationRow.id)).where(
+                col(OperationRow.server) == hostname, col(OperationRow.state).in_(HOLDING)
+            )
+            holder = (await session.execute(holding)).scalar_one_or_none()
+            if holder is not None:
+                raise ServerBusy(f"operations/{holder}")
+            mine = col(ServerIpRow.hostname) == hostname
+            await session.execute(delete(ServerIpRow).where(mine))
+            await session.delete(row)
+        return True
+
+    async def _get(self, hostname: str) -> Server:
+        view = await self.find(hostname)
+        assert view is not None  # noqa: S101 - it was just written
+        return view.server
+
+
+def _view(row: Row[*tuple[Any, ...]]) -> ServerView:
+    server = Server(
+        hostname=row[0],
+        account=row[1],
+        ips=tuple(row[2]),
+        datacenter=row[3],
+        mac=row[4],
+        bmc_address=row[5],
+        bmc_port=row[6],
+        create_time=utc(row[7]),
+    )
+    return ServerView(server, f"operations/{row[8]}" if row[8] else "")

@@ -1,0 +1,75 @@
+"""The tables of server_ops."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Column, DateTime, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from services.server_ops.operations.states import HOLDING
+
+_HOLDING = text("state IN ({})".format(", ".join(f"'{state}'" for state in HOLDING)))
+
+
+def _time(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable))
+
+
+class ServerRow(SQLModel, table=True):
+    """A server. Its BMC credentials are sealed, see sealing.py."""
+
+    __tablename__ = "server"
+
+    hostname: str = Field(primary_key=True)
+    account: str = Field(index=True)
+    ips: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    datacenter: str
+    mac: str
+    bmc_address: str
+    bmc_port: int
+    bmc_credentials: bytes
+    create_time: datetime = _time()
+
+
+class ServerIpRow(SQLModel, table=True):
+    """Which server an address belongs to: one at most."""
+
+    __tablename__ = "server_ip"
+
+    ip: str = Field(primary_key=True)
+    hostname: str = Field(foreign_key="server.hostname", index=True, ondelete="CASCADE")
+
+
+class OperationRow(SQLModel, table=True):
+    """An operation."""
+
+    __tablename__ = "operation"
+    __table_args__ = (
+        # The lock of a server: one operation that has not ended.
+        Index(
+            "operation_holds_server",
+            "server",
+            unique=True,
+            sqlite_where=_HOLDING,
+            postgresql_where=_HOLDING,
+        ),
+        # NULLs are distinct: only given request ids are unique.
+        UniqueConstraint("account", "request_id", name="operation_request_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    kind: str
+    server: str
+    account: str
+    key_id: str
+    parameters: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    request_id: str | None
+    state: str = Field(index=True)
+    steps: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    failure: dict[str, Any] | None = Field(sa_column=Column(JSON, nullable=True))
+    result: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    create_time: datetime = _time()
+    update_time: datetime = _time()
+    end_time: datetime | None = _time(nullable=True)
+    sent_time: datetime | None = _time(nullable=True)

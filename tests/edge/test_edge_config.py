@@ -1,0 +1,263 @@
+"""edge/envoy.yaml says what the descriptor says, and edge.render changes addresses only."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from f2h.access.v1 import reason_pb2
+from google.protobuf import json_format
+from google.rpc import status_pb2
+
+from edge.process import EdgeError, validate
+from edge.render import SOURCE, RenderError, render
+from tests.edge.conftest import DESCRIPTOR, Edge
+from tests.edge.contract import LISTENERS, RPCS, passes
+
+CONFIG = yaml.safe_load(SOURCE.read_text())
+UPSTREAMS = {"auth": ("10.0.0.1", 1), "server_ops": ("10.0.0.2", 2), "security": ("10.0.0.3", 3)}
+
+
+def managers() -> Mapping[str, dict[str, Any]]:
+    return {
+        listener["name"]: listener["filter_chains"][0]["filters"][0]["typed_config"]
+        for listener in CONFIG["static_resources"]["listeners"]
+    }
+
+
+def filters(listener: str) -> list[dict[str, Any]]:
+    return list(managers()[listener]["http_filters"])
+
+
+each_listener = pytest.mark.parametrize("listener", LISTENERS)
+
+
+def render_to(target: Path, **changes: Any) -> None:
+    arguments: dict[str, Any] = {
+        "public": ("127.0.0.1", 18000),
+        "internal": ("127.0.0.1", 18001),
+        "admin_port": 19901,
+        "upstreams": UPSTREAMS,
+        "descriptor": DESCRIPTOR,
+    }
+    render(target, **{**arguments, **changes})
+
+
+@each_listener
+def test_the_order_of_the_filters(listener: str) -> None:
+    assert [each["name"].removeprefix("envoy.filters.http.") for each in filters(listener)] == [
+        "health_check",
+        "buffer",
+        "grpc_json_transcoder",
+        "ext_authz",
+        "lua",
+        "router",
+    ]
+
+
+@each_listener
+def test_the_transcoder_knows_the_services_of_the_contract(listener: str) -> None:
+    (transcoder,) = (each for each in filters(listener) if "transcoder" in each["name"])
+    wanted = {rpc.service for rpc in RPCS if passes(rpc, listener)}
+    listed = transcoder["typed_config"]["services"]
+    assert sorted(listed) == sorted(wanted)
+
+
+@each_listener
+def test_the_routes_are_the_rpcs_of_the_contract(listener: str) -> None:
+    (host,) = managers()[listener]["route_config"]["virtual_hosts"]
+    guards, routes = host["routes"][:2], host["routes"][2:]
+    assert [guard["direct_response"]["status"] for guard in guards] == [400, 400]
+    assert host["domains"] == ["*"]
+    taken: dict[str, set[str]] = {}
+    for route in routes:
+        (rule,) = (route["match"][kind] for kind in ("prefix", "path") if kind in route["match"])
+        # A whole service or a whole method, never a part of a name.
+        assert rule.endswith("/") == ("prefix" in route["match"])
+        assert route["match"]["grpc"] == {}
+        hit = {
+            rpc.path
+            for rpc in RPCS
+            if rpc.path == rule or (rule.endswith("/") and rpc.path.startswith(rule))
+        }
+        assert hit, f"{rule} is in no proto"
+        package = rule.split(".")[1]
+        assert route["route"]["cluster"] == package
+        taken[rule] = hit
+    assert set().union(*taken.values()) == {rpc.path for rpc in RPCS if passes(rpc, listener)}
+
+
+@each_listener
+def test_authorization_is_switched_off_only_where_nothing_passes(listener: str) -> None:
+    (host,) = managers()[listener]["route_config"]["virtual_hosts"]
+    settings = host["typed_per_filter_config"]["envoy.filters.http.ext_authz"]
+    assert settings["check_settings"] == {"context_extensions": {"listener": listener}}
+    assert [route["name"] for route in host["routes"] if "typed_per_filter_config" in route] == [
+        "malformed_timeout",
+        "encoded_name",
+    ]
+
+
+@each_listener
+def test_what_a_path_names_is_ignored_in_a_query(listener: str) -> None:
+    (transcoder,) = (each for each in filters(listener) if "transcoder" in each["name"])
+    named = {name for rpc in RPCS for name in re.findall(r"\{([^}=]+)", (rpc.http or ("", ""))[1])}
+    # With a name of two words, its JSON name would have to be ignored as well.
+    assert not [name for name in named if not name.isalpha()]
+    reachable = {
+        name
+        for rpc in RPCS
+        if any(passes(rpc, each) for each in LISTENERS)
+        for name in re.findall(r"\{([^}=]+)", (rpc.http or ("", ""))[1])
+    }
+    assert set(transcoder["typed_config"]["ignored_query_parameters"]) == reachable
+    for rpc in RPCS:
+        verb, path = rpc.http or ("", "")
+        if verb == "GET":
+            parameters = {field.name for field in rpc.request.field}
+            in_query = {name for name in parameters if f"{{{name}" not in path}
+            assert not in_query & reachable, f"{rpc.path} could not be asked for {in_query}"
+
+
+@each_listener
+def test_the_edge_gives_up_before_the_service_does(listener: str) -> None:
+    manager = managers()[listener]
+    routes = [each["route"] for each in manager["route_config"]["virtual_hosts"][0]["routes"][2:]]
+    assert {each["timeout"] for each in routes} == {"0s"}
+    longest = {each["max_stream_duration"]["grpc_timeout_header_max"] for each in routes}
+    (mutation, _) = filters(listener)[-1]["typed_config"]["upstream_http_filters"]
+    (told,) = mutation["typed_config"]["mutations"]["request_mutations"]
+    assert longest == {"14.9s"}
+    assert told["append"]["header"] == {"key": "grpc-timeout", "value": "15S"}
+
+
+@each_listener
+def test_both_listeners_are_equally_hard(listener: str) -> None:
+    manager = dict(managers()[listener])
+    reference = dict(managers()["public"])
+    for theirs in ("stat_prefix", "route_config", "http_filters"):
+        del manager[theirs], reference[theirs]
+    assert manager == reference
+    for mine, other in zip(filters(listener), filters("public"), strict=True):
+        a, b = dict(mine["typed_config"]), dict(other["typed_config"])
+        a.pop("services", None)
+        b.pop("services", None)
+        assert a == b
+
+
+def mappers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The pairs of local_reply_config: for native gRPC, and for REST."""
+    _, _, *pairs = managers()["public"]["local_reply_config"]["mappers"]
+    assert len(pairs) % 2 == 0
+    return zip(pairs[::2], pairs[1::2], strict=True)
+
+
+def expression(mapper: dict[str, Any]) -> str:
+    return str(mapper["filter"]["extension_filter"]["typed_config"]["expression"])
+
+
+def test_the_errors_of_the_edge_say_the_same_to_rest_and_grpc() -> None:
+    for native, rest in mappers():
+        condition, _, only_native = expression(native).partition(") && ")
+        assert condition == "(" + expression(rest)
+        assert "application/grpc" in only_native
+        assert native.get("status_code") == rest.get("status_code")
+        headers = {
+            each["header"]["key"]: each["header"]["value"] for each in native["headers_to_add"]
+        }
+        encoded = headers["grpc-status-details-bin"]
+        told = status_pb2.Status.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))
+        assert str(told.code) == headers["grpc-status"]
+        text = native["body_format_override"]["text_format_source"]["inline_string"]
+        assert told.message == text
+        spoken = rest["body_format_override"]["json_format"]
+        as_json = json_format.MessageToDict(told)
+        assert as_json["code"] == spoken["code"]
+        assert as_json["details"] == spoken["details"]
+        assert spoken["message"].split(": %")[0] == as_json["message"].removesuffix(".") or (
+            spoken["message"] == as_json["message"]
+        )
+        assert spoken["details"][0]["reason"] in list(reason_pb2.Reason.keys())
+
+
+def test_the_errors_of_the_edge_travel_with_the_codes_of_the_services() -> None:
+    from services.runtime import errors
+
+    for _, rest in mappers():
+        spoken = rest["body_format_override"]["json_format"]
+        reason = reason_pb2.Reason.Value(spoken["details"][0]["reason"])
+        assert errors.ApiError(reason, "").status().code == spoken["code"]
+
+
+def test_render_changes_addresses_only(tmp_path: Path) -> None:
+    target = tmp_path / "envoy.json"
+    render_to(target)
+
+    def differences(a: Any, b: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+            for key in a:
+                yield from differences(a[key], b[key], (*path, key))
+        elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+            for mine, theirs in zip(a, b, strict=True):
+                yield from differences(mine, theirs, path)
+        elif a != b:
+            yield path
+
+    found = set(differences(CONFIG, json.loads(target.read_text())))
+    assert {path[-1] for path in found} == {"address", "port_value", "proto_descriptor"}
+    assert all("socket_address" in path or path[-1] == "proto_descriptor" for path in found)
+    rendered = json.loads(target.read_text())
+    assert rendered["admin"]["address"]["socket_address"] == {
+        "address": "127.0.0.1",
+        "port_value": 19901,
+    }
+
+
+@pytest.mark.parametrize("upstreams", [{}, {**UPSTREAMS, "billing": ("10.0.0.4", 4)}])
+def test_render_names_what_is_missing_or_unknown(
+    tmp_path: Path, upstreams: Mapping[str, tuple[str, int]]
+) -> None:
+    with pytest.raises(RenderError, match=r"auth, security, server_ops|billing"):
+        render_to(tmp_path / "envoy.json", upstreams=upstreams)
+
+
+def test_envoy_takes_the_configuration(tmp_path: Path) -> None:
+    target = tmp_path / "envoy.json"
+    render_to(target)
+    validate(target)
+
+
+def test_envoy_takes_the_file_as_it_is_deployed(tmp_path: Path) -> None:
+    target = tmp_path / "envoy.yaml"
+    target.write_text(
+        SOURCE.read_text().replace("/etc/f2h/descriptor.binpb", str(DESCRIPTOR.absolute()))
+    )
+    validate(target)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("failure_mode_allow", "failure_mode_alow"),
+        ("f2h.auth.v1.KeyService", "f2h.auth.v1.NoService"),
+        ("REJECT_REQUEST", "REJECT_REQUESTS"),
+    ],
+)
+def test_envoy_refuses_a_wrong_configuration(tmp_path: Path, right: str, wrong: str) -> None:
+    target = tmp_path / "envoy.json"
+    render_to(target)
+    text = target.read_text()
+    assert right in text
+    target.write_text(text.replace(right, wrong))
+    with pytest.raises(EdgeError, match=wrong):
+        validate(target)
+
+
+def test_envoy_says_nothing_of_deprecation(edge: Edge) -> None:
+    log = edge.log.read_text().lower()
+    assert "deprecated" not in log
+    assert "[warning]" not in log

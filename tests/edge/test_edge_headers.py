@@ -1,0 +1,108 @@
+"""What a caller cannot say of itself, and what the services are told instead."""
+
+import json
+
+import pytest
+
+from tests.edge.conftest import Edge
+from tests.edge.stand_ins import GOOD_KEY, PRINCIPAL, Call, eventually
+
+REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
+REST_REBOOT = "/api/servers/ns1.ip-192-0-2.eu/reboot"
+
+
+def call(edge: Edge, form: str, headers: dict[str, str]) -> Call:
+    """Calls with `headers` and returns what the service saw."""
+    if form == "grpc":
+        answer = edge.public.grpc(REBOOT, metadata=headers, timeout=None)
+    else:
+        answer = edge.public.rest("POST", REST_REBOOT, headers=headers)
+    assert answer.error is None
+    (seen,) = edge.services["server_ops"].seen
+    return seen
+
+
+each_form = pytest.mark.parametrize("form", ["rest", "grpc"])
+
+
+@each_form
+def test_a_forged_principal_is_removed_before_auth(edge: Edge, form: str) -> None:
+    seen = call(edge, form, {"x-f2h-principal": "forged", "x-f2h-anything": "forged"})
+    assert seen.metadata["x-f2h-principal"] == PRINCIPAL
+    assert "x-f2h-anything" not in seen.metadata
+    assert set(edge.auth.seen[0].request.http.headers) <= {
+        "x-api-key",
+        "authorization",
+        "x-request-id",
+    }
+
+
+@each_form
+def test_a_forged_address_is_not_believed(edge: Edge, form: str) -> None:
+    forged = {
+        "x-forwarded-for": "203.0.113.4",
+        "x-envoy-external-address": "203.0.113.4",
+        "x-forwarded-host": "evil.example",
+        "x-envoy-original-path": "/forged",
+        "x-envoy-max-retries": "100",
+    }
+    seen = call(edge, form, forged)
+    assert edge.auth.seen[0].source.address.socket_address.address == "127.0.0.1"
+    assert not {"203.0.113.4", "evil.example", "/forged", "100"} & set(seen.metadata.values())
+    assert "203.0.113.4" not in str(seen.metadata["x-forwarded-for"])
+
+
+@each_form
+def test_the_key_is_removed_although_auth_forgot(edge: Edge, form: str) -> None:
+    def forgetful(request: object) -> object:
+        from tests.edge.stand_ins import granted
+
+        response = granted()
+        del response.ok_response.headers_to_remove[:]
+        return response
+
+    edge.auth.answer = forgetful  # type: ignore[assignment]
+    assert "x-api-key" not in call(edge, form, {}).metadata
+
+
+@each_form
+def test_a_call_without_a_deadline_gets_one(edge: Edge, form: str) -> None:
+    left = call(edge, form, {}).seconds_left
+    assert left is not None
+    assert 10 < left <= 15
+
+
+@each_form
+@pytest.mark.parametrize("timeout", ["5S", "10H"])
+def test_a_service_is_told_the_longest_deadline(edge: Edge, form: str, timeout: str) -> None:
+    """A shorter one is kept by the edge, see test_a_service_that_is_too_slow."""
+    left = call(edge, form, {"grpc-timeout": timeout}).seconds_left
+    assert left is not None
+    assert 10 < left <= 15
+
+
+def test_the_idempotency_key_reaches_the_service(edge: Edge) -> None:
+    assert call(edge, "rest", {"Idempotency-Key": "k1"}).metadata["idempotency-key"] == "k1"
+
+
+def test_the_host_has_no_part_in_it(edge: Edge) -> None:
+    assert call(edge, "rest", {"host": "evil.example"}).path == REBOOT
+
+
+def test_answers_do_not_name_the_software(edge: Edge) -> None:
+    answer = edge.public.rest("POST", REST_REBOOT)
+    assert "server" not in answer.headers
+    assert not [name for name in answer.headers if name.startswith("x-envoy")]
+
+
+def test_the_access_log_is_json_without_secrets(edge: Edge) -> None:
+    edge.public.rest("POST", REST_REBOOT + "?request_id=SECRET-IN-QUERY")
+    edge.public.rest("POST", REST_REBOOT, headers={"authorization": "SECRET-IN-HEADER"})
+    edge.public.rest("GET", "/api/the-last-one?x=SECRET-IN-QUERY")
+    eventually(lambda: "/api/the-last-one" in edge.log.read_text())
+    text = edge.log.read_text()
+    assert GOOD_KEY not in text
+    assert "SECRET" not in text
+    assert PRINCIPAL not in text
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert [line for line in lines if line["path"] == REST_REBOOT and line["status"] == 200]

@@ -1,0 +1,102 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.server_ops.operations.operation import (
+    Failure,
+    Fault,
+    Kind,
+    Operation,
+    Step,
+    WrongState,
+    begin_step,
+    end_step,
+    fail,
+    mark_sent,
+    succeed,
+)
+from services.server_ops.operations.states import HOLDING, State, StepState
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FAILURE = Failure("BMC_UNREACHABLE", "The server's BMC did not answer.", Fault.PROVIDER)
+
+CHANGES = {
+    "begin 0": lambda o, now: begin_step(o, 0, now),
+    "end 0": lambda o, now: end_step(o, 0, now),
+    "begin 1": lambda o, now: begin_step(o, 1, now),
+    "end 1": lambda o, now: end_step(o, 1, now),
+    "sent": mark_sent,
+    "succeed": lambda o, now: succeed(o, {"proof": "EVENT_LOG"}, now),
+    "fail": lambda o, now: fail(o, FAILURE, now),
+}
+
+
+def operation(**changes: object) -> Operation:
+    return replace(
+        Operation(
+            id=UUID(int=1),
+            kind=Kind.REBOOT,
+            server="ns1.example.net",
+            account="demo",
+            key_id="0" * 16,
+            parameters={"mode": "HARD"},
+            request_id="",
+            steps=(Step("look"), Step("send")),
+            state=State.PENDING,
+            create_time=NOW,
+            update_time=NOW,
+        ),
+        **changes,
+    )
+
+
+@given(st.lists(st.sampled_from(sorted(CHANGES))))
+def test_whatever_happens_it_ends_at_most_once_and_holds_its_server_until_then(
+    names: list[str],
+) -> None:
+    current, now = operation(), NOW
+    for name in names:
+        now += timedelta(seconds=1)
+        try:
+            changed = CHANGES[name](current, now)
+        except WrongState:
+            continue
+        assert changed.update_time == now
+        assert changed.done == (changed.state not in HOLDING)
+        if current.done:
+            assert (changed.state, changed.end_time) == (current.state, current.end_time)
+        if current.sent_time is not None:
+            assert changed.sent_time == current.sent_time
+        current = changed
+
+
+def test_a_failure_marks_the_step_under_way_and_leaves_those_after_it() -> None:
+    failed = fail(begin_step(operation(), 0, NOW), FAILURE, NOW)
+    assert [step.state for step in failed.steps] == [StepState.ERROR, StepState.TODO]
+    assert failed.state == State.FAILED
+
+
+def test_a_step_that_is_begun_again_after_a_crash_keeps_its_start_time() -> None:
+    begun = begin_step(operation(), 0, NOW)
+    again = begin_step(begun, 0, NOW + timedelta(seconds=9))
+    assert again.steps[0].start_time == NOW
+
+
+def test_the_command_can_be_marked_as_sent_once_only() -> None:
+    sent = mark_sent(operation(), NOW)
+    with pytest.raises(WrongState):
+        mark_sent(sent, NOW)
+
+
+def test_the_request_digest_tells_other_parameters_and_another_server_apart() -> None:
+    digests = {
+        operation().request_digest(),
+        operation(parameters={"mode": "POWER_CYCLE"}).request_digest(),
+        operation(server="ns2.example.net").request_digest(),
+    }
+    assert len(digests) == 3
+    assert operation(id=UUID(int=2), key_id="1" * 16).request_digest() in digests
