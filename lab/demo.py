@@ -19,8 +19,10 @@ _SERVERS = (
 FIRST_BMC_PORT = 16230
 
 
-def servers(bmc_password: str) -> list[inventory_pb2.PutServerRequest]:
-    """The servers of the account, with BMCs on loopback."""
+def servers(
+    bmc_password: str, first_port: int = FIRST_BMC_PORT
+) -> list[inventory_pb2.PutServerRequest]:
+    """The servers of the account, with BMCs on loopback, on one UDP port after the other."""
     return [
         inventory_pb2.PutServerRequest(
             hostname=hostname,
@@ -29,7 +31,7 @@ def servers(bmc_password: str) -> list[inventory_pb2.PutServerRequest]:
             datacenter=datacenter,
             mac=f"0c:c4:7a:00:00:{number:02x}",
             bmc_address="127.0.0.1",
-            bmc_port=FIRST_BMC_PORT + number,
+            bmc_port=first_port + number,
             bmc_username=BMC_USERNAME,
             bmc_password=bmc_password,
         )

@@ -42,7 +42,7 @@ _CHASSIS = """\
 #!/bin/sh
 cd '{folder}' || exit 1
 started() {{
-  [ -e restarts_visibly ] || return
+  [ -e restarts_visibly ] || return 0
   (
     sleep {boot_seconds}
     ipmitool -I lanplus -C 3 -H 127.0.0.1 -p {port} -U '{username}' -f password \\

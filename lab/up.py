@@ -7,6 +7,8 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -34,15 +36,17 @@ Reboot a server:
 
 def main() -> int:
     """Starts everything, prints how to use it, and waits."""
-    stack = Stack(run=ROOT / ".run", ports=_ports())
-    # SIGTERM is to end everything as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    options = _options()
+    ports = Ports(**{name: getattr(options, name) for name in vars(Ports())})
+    stack = Stack(run=options.run.absolute(), ports=ports)
+    # SIGTERM ends everything as Ctrl-C does, which a shell may have switched off for us.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     fleet: Process | None = None
     try:
-        servers = demo.servers(_bmc_password(stack.run))
+        servers = demo.servers(_bmc_password(stack.run), options.bmc)
         fleet = _start_fleet(stack.run, servers)
-        with stack:
-            (stack.run / "up.pid").write_text(str(os.getpid()))
+        with stack, _pid_file(stack.run / "up.pid"):
             for server in servers:
                 stack.register(server)
             key = _key(stack)
@@ -63,17 +67,34 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        (stack.run / "up.pid").unlink(missing_ok=True)
         if fleet is not None:
             fleet.stop()
     return 0
 
 
-def _ports() -> Ports:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make up")
     for name, port in vars(Ports()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=port, metavar="PORT")
-    return Ports(**vars(parser.parse_args()))
+    parser.add_argument(
+        "--bmc",
+        type=int,
+        default=demo.FIRST_BMC_PORT,
+        metavar="PORT",
+        help="UDP port of the first simulated BMC; the others follow",
+    )
+    parser.add_argument("--run", type=Path, default=ROOT / ".run", metavar="FOLDER")
+    return parser.parse_args()
+
+
+@contextmanager
+def _pid_file(path: Path) -> Iterator[None]:
+    """Says to `make down` which process runs, while it runs."""
+    path.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        path.unlink()
 
 
 def _bmc_password(run: Path) -> str:
@@ -103,7 +124,7 @@ def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest]) -> Pr
 
 
 def _key(stack: Stack) -> str:
-    """A key that may do everything on every server of the demonstration: the earlier one if it works."""
+    """A key that may do everything on every server of the demonstration, made once."""
     path = stack.secrets / "demo.key"
     if path.exists():
         key = path.read_text()

@@ -88,7 +88,7 @@ def get_key(
     return key
 
 
-@app.get("/api/servers/{hostname}", response_model=ServerPublic)
+@app.get("/api/servers/{hostname}")
 def get_server(
     hostname: str, session: SessionDep, key: Annotated[ApiKey, Depends(get_key)]
 ) -> ServerPublic:

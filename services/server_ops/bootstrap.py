@@ -37,6 +37,9 @@ from services.server_ops.store.operations import SqlOperations
 from services.server_ops.store.sealing import Sealer
 from services.server_ops.store.servers import SqlServers
 
+TAKEOVER_SECONDS = 15.0
+"""How long a process that takes over after a crash looks for a restart, however late it comes."""
+
 MODULES = (inventory_pb2, operation_pb2, reboot_pb2, server_pb2)
 
 SERVICES = tuple(
@@ -57,7 +60,9 @@ async def build(
     bmc = PyghmiBmc(Limits(workers=settings.bmc_workers))
     durable = DurableWorkflows(settings.durable_url, settings.instance)
     patience = Patience(
-        restart_seconds=settings.restart_seconds, poll_seconds=settings.restart_poll_seconds
+        restart_seconds=settings.restart_seconds,
+        takeover_seconds=min(settings.restart_seconds, TAKEOVER_SECONDS),
+        poll_seconds=settings.restart_poll_seconds,
     )
     reboot = Reboot(servers, operations, bmc, durable, clock, patience)
     request_reboot = RequestReboot(servers, operations, durable.start, clock, uuid4)

@@ -68,6 +68,8 @@ class Patience:
     contact_pause_seconds: float = 2.0
     restart_seconds: float = 180.0
     """How long after the command the machine may take to show that it restarted."""
+    takeover_seconds: float = 15.0
+    """What is left of that at least for a process that takes over after a crash."""
     poll_seconds: float = 1.0
     """Between two looks at the machine."""
 
@@ -159,8 +161,13 @@ class Reboot:
     async def _see(self, before: Observation, operation: Operation) -> Proof:
         """What showed that the machine restarted."""
         endpoint = await self._endpoint(operation)
-        sent = operation.sent_time or self._clock()
-        until = sent + timedelta(seconds=self._patience.restart_seconds)
+        now = self._clock()
+        sent = operation.sent_time or now
+        # A process that takes over after a crash may come late: it still gets its chance to look.
+        until = max(
+            sent + timedelta(seconds=self._patience.restart_seconds),
+            now + timedelta(seconds=self._patience.takeover_seconds),
+        )
         seen: list[Observation] = []
         while self._clock() < until:
             try:

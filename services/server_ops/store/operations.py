@@ -70,17 +70,25 @@ async def _accepted_before(session: AsyncSession, operation: Operation) -> Opera
         )
         row = (await session.execute(query)).scalar_one_or_none()
         if row is not None:
-            earlier = _operation(row)
-            if earlier.request_digest() != operation.request_digest():
-                raise RequestIdReused(earlier)
-            return earlier
+            return _same_request(_operation(row), operation)
     query = select(OperationRow).where(
         col(OperationRow.server) == operation.server, col(OperationRow.state).in_(HOLDING)
     )
     row = (await session.execute(query)).scalar_one_or_none()
-    if row is not None:
-        raise ServerHeld(_operation(row))
-    return None
+    if row is None:
+        return None
+    holder = _operation(row)
+    # It may have been accepted between the two queries, as this very request.
+    named = (holder.account, holder.request_id) == (operation.account, operation.request_id)
+    if operation.request_id and named:
+        return _same_request(holder, operation)
+    raise ServerHeld(holder)
+
+
+def _same_request(earlier: Operation, operation: Operation) -> Operation:
+    if earlier.request_digest() != operation.request_digest():
+        raise RequestIdReused(earlier)
+    return earlier
 
 
 def _row(operation: Operation) -> OperationRow:

@@ -1,0 +1,29 @@
+"""`make bench`: measures, prints, and writes docs/benchmarks.md."""
+
+import subprocess
+import sys
+
+from bench import key_count, read_server
+from bench.load import BenchError, require_wrk
+from bench.report import markdown
+from edge.process import EdgeError
+from lab.stack import ROOT, StackError
+
+TARGET = ROOT / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    """Runs every benchmark; 1 when one cannot be run or its answers are wrong."""
+    try:
+        require_wrk()
+        text = markdown([read_server.measure(), key_count.measure()])
+    except (BenchError, EdgeError, StackError, subprocess.CalledProcessError) as error:
+        print(f"make bench: {error}", file=sys.stderr)
+        return 1
+    TARGET.write_text(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""What the same request is sent to: ours and the two peers, each running while it is a context."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from bench.load import BenchError
+from edge.process import EdgeProcess
+from edge.render import render
+from lab import demo
+from lab.process import Process
+from lab.stack import HOST, ROOT, Ports, Stack
+from services.auth.keys.secret import generate
+
+READY_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that answers GET /api/servers/{hostname}."""
+
+    name: str
+    url: str
+    key: str
+    pids: tuple[int, ...]
+    """The processes that answer."""
+
+    def check(self) -> None:
+        """Raises BenchError unless it shows the server to the key."""
+        answer = httpx.get(self.url, headers={"X-API-Key": self.key})
+        shown = answer.json() if answer.is_success else {}
+        if shown.get("hostname") != demo.HOSTNAME or not shown.get("ips"):
+            raise BenchError(f"{self.name} answers wrongly: {answer.status_code} {answer.text}")
+
+
+@contextmanager
+def ours(run: Path) -> Iterator[Target]:
+    """The whole system: the real Envoy, auth, server_ops and security."""
+    server = demo.servers("unused")[0]
+    with Stack(run=run, ports=Ports.free()) as stack:
+        stack.register(server)
+        answer = httpx.post(
+            f"{stack.internal_url}/api/keys",
+            headers={"X-API-Key": stack.noc_key()},
+            json={
+                "account": demo.ACCOUNT,
+                "label": "bench",
+                "servers": [demo.HOSTNAME],
+                "capabilities": ["server.details"],
+                "cidrs": ["127.0.0.0/8"],
+            },
+        )
+        if not answer.is_success or stack.edge is None:
+            raise BenchError(f"no key could be made: {answer.text}")
+        pids = (stack.edge.pid, *(process.pid for process in stack.processes.values()))
+        target = Target("ours", _url(stack.url), str(answer.json()["secret"]), pids)
+        target.check()
+        _refuses(target)
+        yield target
+
+
+@contextmanager
+def monolith(run: Path) -> Iterator[Target]:
+    """Peer (a): one FastAPI application with SQLModel, in one uvicorn worker."""
+    key = generate()
+    port = Ports.free().public
+    environment = {"PEER_DATABASE": str(run / "peer.db"), "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
+    prepare = "import sys; from bench.peers.monolith import prepare; prepare(*sys.argv[1:])"
+    subprocess.run(
+        [sys.executable, "-c", prepare, key.id, key.secret, demo.HOSTNAME],
+        env={**os.environ, **environment},
+        check=True,
+    )
+    command = [sys.executable, "-m", "uvicorn", "bench.peers.monolith:app", "--no-access-log"]
+    command += ["--log-level", "warning", "--host", HOST, "--port", str(port)]
+    process = Process("monolith", command, run / "monolith.log", environment)
+    try:
+        url = _url(f"http://{HOST}:{port}")
+        target = Target("monolith", url, str(key), (process.pid,))
+        _wait(target, process.last_words)
+        _refuses(target)
+        yield target
+    finally:
+        process.stop()
+
+
+@contextmanager
+def empty(run: Path) -> Iterator[Target]:
+    """Peer (b): our Envoy before an authorization and a handler that do nothing."""
+    ports = Ports.free()
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
+    addresses = {"auth": (HOST, ports.auth), "server_ops": (HOST, ports.server_ops)}
+    config = run / "empty.json"
+    render(
+        config,
+        public=(HOST, ports.public),
+        internal=(HOST, ports.internal),
+        admin_port=ports.admin,
+        upstreams={**addresses, "security": addresses["server_ops"]},
+        descriptor=ROOT / "gen" / "descriptor.binpb",
+    )
+    processes: list[Process] = []
+    try:
+        for role, (host, port) in addresses.items():
+            command = [sys.executable, "-m", "bench.peers.empty", role, f"{host}:{port}"]
+            processes.append(Process(role, command, run / f"empty_{role}.log", environment))
+        with EdgeProcess(config, log=run / "empty_envoy.log", concurrency=1) as edge:
+            url = _url(f"http://{HOST}:{ports.public}")
+            pids = (edge.pid, *(process.pid for process in processes))
+            target = Target("empty", url, str(generate()), pids)
+            _wait(target, processes[0].last_words)
+            yield target
+    finally:
+        for process in processes:
+            process.stop()
+
+
+def _url(base: str) -> str:
+    return f"{base}/api/servers/{demo.HOSTNAME}"
+
+
+def _refuses(target: Target) -> None:
+    answer = httpx.get(target.url, headers={"X-API-Key": str(generate())})
+    if answer.status_code != httpx.codes.UNAUTHORIZED:
+        raise BenchError(f"{target.name} lets an unknown key pass: {answer.status_code}")
+
+
+def _wait(target: Target, last_words: Callable[[], str]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            return target.check()
+        except (httpx.TransportError, BenchError) as error:
+            if time.monotonic() > deadline:
+                raise BenchError(f"{target.name}: {error}; {last_words()}") from None
+        time.sleep(0.1)

@@ -1,0 +1,103 @@
+"""A machine behind a BMC driver, real or in memory, with the same knobs: what the contract needs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from lab.ipmi_sim import IpmiSim
+from lab.lossy import Direction, LossyProxy
+from services.server_ops.adapters.bmc.pyghmi_bmc import Limits, PyghmiBmc
+from services.server_ops.bmc.driver import Bmc
+from services.server_ops.bmc.endpoint import BmcEndpoint
+from tests.integration.bmc.tap import Tap
+from tests.unit.server_ops.bmc.fake_bmc import FakeBmc, FakeMachine, Trouble
+
+LIMITS = Limits(
+    observe_seconds=3, login_seconds=3, answer_seconds=0.5, spacing_seconds=0.02, idle_seconds=20
+)
+
+
+class Rig(Protocol):
+    """A driver and one machine."""
+
+    bmc: Bmc
+    endpoint: BmcEndpoint
+
+    def executed(self) -> int: ...
+    def be_silent(self) -> None: ...
+    def be_well(self) -> None: ...
+    def lose_the_command(self) -> None: ...
+    def lose_the_reply(self) -> None: ...
+
+
+class FakeRig:
+    def __init__(self) -> None:
+        self.endpoint = BmcEndpoint("192.0.2.1", 623, b"admin", b"not-a-secret")
+        self._machine = FakeMachine(self.endpoint)
+        self.bmc: Bmc = FakeBmc(self._machine)
+
+    def executed(self) -> int:
+        return len(self._machine.executed)
+
+    def be_silent(self) -> None:
+        self._machine.trouble = Trouble.SILENT
+
+    def be_well(self) -> None:
+        self._machine.trouble = Trouble.NONE
+
+    def lose_the_command(self) -> None:
+        self._machine.trouble = Trouble.LOSES_REQUEST
+
+    def lose_the_reply(self) -> None:
+        self._machine.trouble = Trouble.LOSES_REPLY
+
+
+class IpmiRig:
+    """ipmi_sim behind a proxy that reads what passes."""
+
+    def __init__(self, sim: IpmiSim, proxy: LossyProxy, limits: Limits = LIMITS) -> None:
+        self.sim = sim
+        self.proxy = proxy
+        self.endpoint = endpoint(sim, proxy.port)
+        self.tap = Tap(self.endpoint.password)
+        self.driver = PyghmiBmc(limits)
+        self.bmc: Bmc = self.driver
+        proxy.drop = self.tap
+
+    def executed(self) -> int:
+        return self.sim.chassis_commands()
+
+    def be_silent(self) -> None:
+        self.proxy.drop = lambda *_: True
+
+    def be_well(self) -> None:
+        self.tap.lose = lambda _: False
+        self.proxy.drop = self.tap
+
+    def lose_the_command(self) -> None:
+        self.tap.lose = lambda m: m.is_command and m.direction is Direction.REQUEST
+
+    def lose_the_reply(self) -> None:
+        self.tap.lose = lambda m: m.is_command and m.direction is Direction.REPLY
+
+
+def endpoint(sim: IpmiSim, port: int = 0) -> BmcEndpoint:
+    """The login of a simulator, or of a proxy before it."""
+    name, password = sim.username.encode(), sim.password.encode()
+    return BmcEndpoint("127.0.0.1", port or sim.port, name, password)
+
+
+@asynccontextmanager
+async def ipmi_rig(
+    folder: Path, *, loss: float = 0.0, seed: int = 0, **limits: float
+) -> AsyncIterator[IpmiRig]:
+    """One that is torn down with its worker logged out."""
+    with IpmiSim(folder, boot_seconds=0.1) as sim, LossyProxy(sim.port, seed=seed) as proxy:
+        rig = IpmiRig(sim, proxy, replace(LIMITS, **limits))
+        proxy.loss = loss
+        try:
+            yield rig
+        finally:
+            await rig.bmc.close()

@@ -1,0 +1,165 @@
+"""Worker processes: killable, bounded, given back, and without secrets where others can look."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from lab.ipmi_sim import free_udp_port
+from lab.lossy import Direction
+from services.server_ops.adapters.bmc.pyghmi_bmc import PyghmiBmc
+from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.errors import BmcUnreachable
+from services.server_ops.bmc.observation import PowerState
+from tests.integration.bmc.rigs import LIMITS, IpmiRig, endpoint, ipmi_rig
+from tests.integration.bmc.tap import RAKP_1, RAKP_2
+from tests.integration.conftest import eventually
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[IpmiRig]:
+    async with ipmi_rig(tmp_path / "sim") as real:
+        yield real
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def test_nobody_there_is_unreachable_within_the_deadline() -> None:
+    driver = PyghmiBmc(LIMITS)
+    begin = time.monotonic()
+    with pytest.raises(BmcUnreachable):
+        await driver.observe(BmcEndpoint("127.0.0.1", free_udp_port(), b"admin", b"x"))
+    assert time.monotonic() - begin < LIMITS.observe_seconds + 0.5
+    await driver.close()
+
+
+async def test_a_bmc_silent_at_rakp_1_is_unreachable_and_its_worker_is_gone(rig: IpmiRig) -> None:
+    pids: set[int] = set()
+
+    def silent(datagram: bytes, direction: Direction) -> bool:
+        pids.update(rig.driver.worker_pids())
+        return direction is Direction.REQUEST and datagram[5] & 0x3F == RAKP_1
+
+    rig.proxy.drop = silent
+    begin = time.monotonic()
+    with pytest.raises(BmcUnreachable):
+        await rig.bmc.observe(rig.endpoint)
+    assert time.monotonic() - begin < LIMITS.observe_seconds + 0.5
+    [pid] = pids
+    assert _is_gone(pid)
+    assert rig.driver.worker_pids() == []
+    rig.be_well()
+    assert (await rig.bmc.observe(rig.endpoint)).power is PowerState.ON
+
+
+async def test_a_late_rakp_2_is_not_taken_for_a_wrong_password(rig: IpmiRig) -> None:
+    late: list[bytes] = []
+
+    def reorder(datagram: bytes, direction: Direction) -> bool:
+        if direction is Direction.REPLY and datagram[5] & 0x3F == RAKP_2:
+            if not late:
+                late.append(datagram)
+                return True  # lost for now: the client begins a new login
+            [client] = rig.proxy._clients.values()
+            rig.proxy._front.sendto(late[0], client)  # and comes just before the new one
+        return rig.tap(datagram, direction)
+
+    rig.proxy.drop = reorder
+    assert (await rig.bmc.observe(rig.endpoint)).power is PowerState.ON
+    assert late
+
+
+async def test_a_worker_that_was_killed_is_replaced_at_once(rig: IpmiRig) -> None:
+    await rig.bmc.observe(rig.endpoint)
+    [pid] = rig.driver.worker_pids()
+    os.kill(pid, 9)
+    begin = time.monotonic()
+    assert (await rig.bmc.observe(rig.endpoint)).power is PowerState.ON
+    assert time.monotonic() - begin < 1
+    assert rig.driver.worker_pids() != [pid]
+
+
+async def test_a_rested_session_is_closed_at_the_bmc_and_the_worker_ends(tmp_path: Path) -> None:
+    async with ipmi_rig(tmp_path / "sim", idle_seconds=0.2) as rig:
+        await rig.bmc.observe(rig.endpoint)
+        [pid] = rig.driver.worker_pids()
+        assert await asyncio.to_thread(eventually, lambda: _is_gone(pid), 5)
+        # Close Session, IPMI 2.0 section 22.19.
+        assert [(m.netfn, m.command) for m in rig.tap.messages if m.command == 0x3C][0] == (6, 0x3C)
+        assert (await rig.bmc.observe(rig.endpoint)).power is PowerState.ON
+
+
+async def test_one_session_serves_many_calls(rig: IpmiRig) -> None:
+    logins = 0
+
+    def count(datagram: bytes, direction: Direction) -> bool:
+        nonlocal logins
+        logins += direction is Direction.REQUEST and datagram[5] & 0x3F == RAKP_1
+        return rig.tap(datagram, direction)
+
+    rig.proxy.drop = count
+    await asyncio.gather(*(rig.bmc.observe(rig.endpoint) for _ in range(10)))
+    assert logins == 1
+    assert len(rig.driver.worker_pids()) == 1
+
+
+async def test_calls_to_one_bmc_are_spaced(tmp_path: Path) -> None:
+    async with ipmi_rig(tmp_path / "sim", spacing_seconds=0.3) as rig:
+        await rig.bmc.observe(rig.endpoint)
+        begin = time.monotonic()
+        await asyncio.gather(*(rig.bmc.observe(rig.endpoint) for _ in range(3)))
+        assert time.monotonic() - begin >= 0.9
+
+
+async def test_places_are_bounded_and_never_held_by_those_who_rest(tmp_path: Path) -> None:
+    async with AsyncExitStack() as exits:
+        rigs = [
+            await exits.enter_async_context(ipmi_rig(tmp_path / str(n), workers=2))
+            for n in range(6)
+        ]
+        driver = rigs[0].driver
+        most = 0
+
+        def watch(datagram: bytes, direction: Direction) -> bool:
+            nonlocal most
+            most = max(most, len(driver.worker_pids()))
+            return False
+
+        for each in rigs:
+            each.proxy.drop = watch
+        endpoints = [endpoint(each.sim, each.proxy.port) for each in rigs]
+        begin = time.monotonic()
+        for _ in range(2):
+            await asyncio.gather(*(driver.observe(each) for each in endpoints))
+        assert time.monotonic() - begin < LIMITS.idle_seconds / 2
+        assert most == 2
+
+
+async def test_a_dead_bmc_does_not_hold_up_another(tmp_path: Path, rig: IpmiRig) -> None:
+    nobody = BmcEndpoint("127.0.0.1", free_udp_port(), b"admin", b"x")
+    await rig.bmc.observe(rig.endpoint)
+    dead = asyncio.create_task(rig.bmc.observe(nobody))
+    begin = time.monotonic()
+    for _ in range(5):
+        await rig.bmc.observe(rig.endpoint)
+    assert time.monotonic() - begin < 1
+    assert not dead.done()
+    with pytest.raises(BmcUnreachable):
+        await dead
+
+
+async def test_a_worker_shows_no_secret_to_others(rig: IpmiRig) -> None:
+    await rig.bmc.observe(rig.endpoint)
+    [pid] = rig.driver.worker_pids()
+    for name in ("cmdline", "environ"):
+        assert rig.endpoint.password not in Path(f"/proc/{pid}/{name}").read_bytes()

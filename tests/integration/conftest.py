@@ -1,0 +1,146 @@
+"""The whole system: the real Envoy, the three services as processes, BMCs by `ipmi_sim`."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from f2h.server_ops.v1 import inventory_pb2
+
+from lab.ipmi_sim import IpmiSim
+from lab.stack import Ports, Stack
+
+ACCOUNT = "acme"
+CAPABILITIES = ("server.details", "server.reboot")
+
+SETTINGS = {
+    # A machine that does not restart is given up early, and one that does is seen soon.
+    "F2H_SERVER_OPS_RESTART_SECONDS": "6",
+    "F2H_SERVER_OPS_RESTART_POLL_SECONDS": "0.2",
+}
+
+
+@dataclass
+class Key:
+    """An API key and what it says."""
+
+    id: str
+    secret: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-API-Key": self.secret}
+
+    @property
+    def metadata(self) -> list[tuple[str, str]]:
+        return [("x-api-key", self.secret)]
+
+
+@dataclass
+class System:
+    """A running system, and what a test does with it."""
+
+    stack: Stack
+    folder: Path
+    exits: ExitStack
+    channel: grpc.Channel
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def bmc(self, **options: Any) -> IpmiSim:
+        """A new BMC."""
+        return self.exits.enter_context(IpmiSim(self.folder / f"bmc{next(self.numbers)}", **options))
+
+    def server(
+        self, bmc: IpmiSim, *, account: str = ACCOUNT, port: int = 0, hostname: str = ""
+    ) -> str:
+        """Registers a new server with this BMC, or through a proxy at `port`; its hostname."""
+        number = next(self.numbers)
+        hostname = hostname or f"ns{number}.example.net"
+        self.stack.register(
+            inventory_pb2.PutServerRequest(
+                hostname=hostname,
+                account=account,
+                ips=[f"203.0.113.{number}", f"2001:db8::{number}"],
+                datacenter="EU-WEST-F2H",
+                mac=f"0c:c4:7a:00:00:{number:02x}",
+                bmc_address="127.0.0.1",
+                bmc_port=port or bmc.port,
+                bmc_username=bmc.username,
+                bmc_password=bmc.password,
+            )
+        )
+        return hostname
+
+    def key(self, *servers: str, **form: Any) -> Key:
+        """A new key for the servers."""
+        body = {"account": ACCOUNT, "servers": servers, "capabilities": CAPABILITIES, **form}
+        answer = self.noc("POST", "/api/keys", json=body)
+        assert answer.status_code == 200, answer.text
+        return Key(answer.json()["key"]["id"], answer.json()["secret"])
+
+    def noc(self, verb: str, path: str, **options: Any) -> httpx.Response:
+        """A call of a NOC service."""
+        headers = {"X-API-Key": self.stack.noc_key()}
+        url = f"{self.stack.internal_url}{path}"
+        return httpx.request(verb, url, headers=headers, timeout=20, **options)
+
+    def rest(self, verb: str, path: str, key: Key | None = None, **options: Any) -> httpx.Response:
+        """A customer's call."""
+        headers = {**(key.headers if key else {}), **options.pop("headers", {})}
+        return httpx.request(
+            verb, f"{self.stack.url}{path}", headers=headers, timeout=30, **options
+        )
+
+    def finished(self, name: str, key: Key, seconds: float = 40) -> dict[str, Any]:
+        """The operation with this name, when it has ended."""
+
+        def ended() -> dict[str, Any] | None:
+            answer = self.rest("GET", f"/api/{name}", key)
+            assert answer.status_code == 200, answer.text
+            operation: dict[str, Any] = answer.json()
+            return operation if operation["done"] else None
+
+        return eventually(ended, seconds)
+
+
+def eventually(look: Callable[[], Any], seconds: float = 20) -> Any:
+    """What `look` answers as soon as that is true, looked for again and again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"not so within {seconds} s: {look}"
+        time.sleep(0.05)
+
+
+def reason(answer: httpx.Response) -> str:
+    """The reason in an error's ErrorInfo."""
+    details = answer.json()["details"]
+    infos = [each for each in details if each["@type"].endswith("google.rpc.ErrorInfo")]
+    assert len(infos) == 1, answer.text
+    assert infos[0]["domain"] == "f2hcloud"
+    return str(infos[0]["reason"])
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("system")
+    with (
+        Stack(folder / "run", Ports.free(), SETTINGS) as stack,
+        ExitStack() as exits,
+        grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
+    ):
+        yield System(stack, folder, exits, channel)
+
+
+@pytest.fixture
+def bmc(system: System) -> IpmiSim:
+    """A BMC of this test's own."""
+    return system.bmc()

@@ -1,0 +1,239 @@
+"""Promise 6: every RPC refuses every wrong caller, as REST and as gRPC, at the edge and past it.
+
+Generated from the descriptor: a new RPC is covered without a line.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from f2h.access.v1.principal_pb2 import Principal
+
+from services.runtime.access import CATALOGUE
+from services.runtime.principal import HEADER, PrincipalSigner
+from tests.integration import calls
+from tests.integration.calls import RPCS, Audience, Refusal
+from tests.integration.conftest import Key, System, eventually
+from tools.contract import Rpc
+
+CUSTOMERS = [rpc for rpc in RPCS if rpc.rule and Audience.CUSTOMER in rpc.rule.audiences]
+WITH_SERVER = [rpc for rpc in CUSTOMERS if rpc.rule and rpc.rule.server_field]
+NOT_PUBLIC = [
+    rpc
+    for rpc in RPCS
+    if rpc.rule
+    and not {*rpc.rule.audiences} & {Audience.PUBLIC, Audience.CUSTOMER, Audience.SESSION}
+]
+NOC = [rpc for rpc in RPCS if rpc.rule and Audience.NOC in rpc.rule.audiences]
+OURS_ONLY = [
+    rpc
+    for rpc in RPCS
+    if rpc.rule and {*rpc.rule.audiences} <= {Audience.SERVICE, Audience.FORWARDED}
+]
+GUARDED = [rpc for rpc in RPCS if rpc.rule and Audience.PUBLIC not in rpc.rule.audiences]
+
+
+def name(rpc: Rpc) -> str:
+    return rpc.path.rsplit("/", 1)[1]
+
+
+@dataclass
+class Cast:
+    """Everybody who calls."""
+
+    system: System
+    server: str
+    other_server: str
+    moved_server: str
+    good: Key
+    revoked: Key
+    expired: Key
+    elsewhere: Key
+    without: dict[str, Key]
+    """By capability: a key that has every other one."""
+    internal: grpc.Channel
+    straight: dict[str, grpc.Channel]
+
+    def refusals(self, rpc: Rpc, headers: dict[str, str], **values: str) -> set[Refusal | None]:
+        """How the public edge answers, as REST and as gRPC."""
+        message = calls.request(rpc, **{"hostname": self.server, **values})
+        return {
+            calls.as_rest(rpc, self.system.stack.url, message, headers),
+            calls.as_grpc(rpc, self.system.channel, message, headers),
+        }
+
+    def refusals_inside(self, rpc: Rpc, headers: dict[str, str]) -> set[Refusal | None]:
+        """How the internal listener answers."""
+        message = calls.request(rpc, hostname="nobody.example.net")
+        return {
+            calls.as_rest(rpc, self.system.stack.internal_url, message, headers),
+            calls.as_grpc(rpc, self.internal, message, headers),
+        }
+
+    def refusal_straight(self, rpc: Rpc, headers: dict[str, str], **values: str) -> Refusal | None:
+        """How the service answers, past the edge."""
+        message = calls.request(rpc, **{"hostname": self.server, **values})
+        return calls.as_grpc(rpc, self.straight[calls.service_of(rpc)], message, headers)
+
+
+@pytest.fixture(scope="module")
+def cast(system: System) -> Iterator[Cast]:
+    bmc = system.bmc()
+    server, other = system.server(bmc), system.server(bmc)
+    moved = system.server(bmc)
+    everything = [*CATALOGUE]
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    good = system.key(server, moved, capabilities=everything)
+    revoked = system.key(server, capabilities=everything)
+    expired = system.key(server, capabilities=everything, expire_time=soon)
+    elsewhere = system.key(server, capabilities=everything, cidrs=["203.0.113.4/32"])
+    without = {
+        each: system.key(server, capabilities=[c for c in everything if c != each])
+        for each in everything
+    }
+    system.noc("DELETE", f"/api/keys/{revoked.id}")
+    assert system.noc("DELETE", f"/api/noc/servers/{moved}").status_code == 200
+    moved_again = system.server(bmc, account="other", hostname=moved)
+    assert moved_again == moved
+
+    def has_expired() -> bool:
+        return system.rest("GET", "/api/servers", expired).status_code == 401
+
+    eventually(has_expired, 10)
+    stack = system.stack
+    internal = grpc.insecure_channel(f"127.0.0.1:{stack.ports.internal}")
+    straight = {
+        each: grpc.insecure_channel(stack.address(each))
+        for each in ("auth", "server_ops", "security")
+    }
+    yield Cast(
+        system, server, other, moved, good, revoked, expired, elsewhere, without, internal, straight
+    )
+    for channel in (internal, *straight.values()):
+        channel.close()
+
+
+@pytest.mark.parametrize("rpc", [r for r in GUARDED if r not in NOT_PUBLIC], ids=name)
+@pytest.mark.parametrize("spoofed", [False, True], ids=["", "spoofed"])
+def test_the_public_edge_refuses_who_shows_no_good_key(
+    cast: Cast, rpc: Rpc, *, spoofed: bool
+) -> None:
+    spoof = calls.spoofed_headers() if spoofed else {}
+    wrong = Key(cast.good.id, _wrong_secret(cast.good.secret))
+    for headers, refusal in (
+        ({}, Refusal("UNAUTHENTICATED", "CREDENTIAL_MISSING")),
+        ({"X-API-Key": "nonsense"}, Refusal("UNAUTHENTICATED", "CREDENTIAL_INVALID")),
+        (wrong.headers, Refusal("UNAUTHENTICATED", "CREDENTIAL_INVALID")),
+        (cast.revoked.headers, Refusal("UNAUTHENTICATED", "KEY_REVOKED")),
+        (cast.expired.headers, Refusal("UNAUTHENTICATED", "KEY_EXPIRED")),
+        (cast.elsewhere.headers, Refusal("PERMISSION_DENIED", "ADDRESS_NOT_ALLOWED")),
+    ):
+        assert cast.refusals(rpc, {**headers, **spoof}) == {refusal}
+
+
+@pytest.mark.parametrize("rpc", CUSTOMERS, ids=name)
+def test_a_key_without_the_capability_is_refused(cast: Cast, rpc: Rpc) -> None:
+    assert rpc.rule is not None
+    needed = list(CATALOGUE)[rpc.rule.capability - 1]
+    refusal = Refusal("PERMISSION_DENIED", "CAPABILITY_MISSING")
+    assert cast.refusals(rpc, cast.without[needed].headers) == {refusal}
+
+
+@pytest.mark.parametrize("rpc", WITH_SERVER, ids=name)
+def test_another_server_is_refused_as_one_that_does_not_exist(cast: Cast, rpc: Rpc) -> None:
+    refusal = Refusal("PERMISSION_DENIED", "SERVER_NOT_GRANTED")
+    for server in (cast.other_server, "nobody.example.net"):
+        assert cast.refusals(rpc, cast.good.headers, hostname=server) == {refusal}
+
+
+@pytest.mark.parametrize("rpc", WITH_SERVER, ids=name)
+def test_a_server_of_another_account_is_refused(cast: Cast, rpc: Rpc) -> None:
+    refusals = cast.refusals(rpc, cast.good.headers, hostname=cast.moved_server)
+    # What is not built says so, and does nothing for anybody.
+    assert refusals <= {
+        Refusal("PERMISSION_DENIED", "SERVER_NOT_GRANTED"),
+        Refusal("UNIMPLEMENTED", "NOT_IMPLEMENTED"),
+    }
+    assert len(refusals) == 1
+
+
+@pytest.mark.parametrize("rpc", NOT_PUBLIC, ids=name)
+def test_what_is_not_for_customers_does_not_exist_on_the_public_edge(cast: Cast, rpc: Rpc) -> None:
+    noc = {"X-API-Key": cast.system.stack.noc_key()}
+    for headers in ({}, cast.good.headers, noc):
+        assert cast.refusals(rpc, headers) == {Refusal("NOT_FOUND", "NOT_FOUND")} or all(
+            refusal is not None and refusal.code in {"NOT_FOUND", "UNIMPLEMENTED"}
+            for refusal in cast.refusals(rpc, headers)
+        )
+
+
+@pytest.mark.parametrize("rpc", NOC, ids=name)
+def test_the_internal_listener_refuses_everybody_but_the_noc(cast: Cast, rpc: Rpc) -> None:
+    for headers, refusal in (
+        ({}, Refusal("UNAUTHENTICATED", "CREDENTIAL_MISSING")),
+        (cast.good.headers, Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")),
+        (cast.revoked.headers, Refusal("UNAUTHENTICATED", "KEY_REVOKED")),
+    ):
+        assert cast.refusals_inside(rpc, headers) == {refusal}
+
+
+@pytest.mark.parametrize("rpc", OURS_ONLY, ids=name)
+def test_what_is_for_our_services_alone_passes_no_listener(cast: Cast, rpc: Rpc) -> None:
+    noc = {"X-API-Key": cast.system.stack.noc_key()}
+    for refusal in cast.refusals_inside(rpc, noc):
+        assert refusal is not None
+        assert refusal.code in {"NOT_FOUND", "UNIMPLEMENTED"}
+
+
+@pytest.mark.parametrize("rpc", GUARDED, ids=name)
+def test_a_service_that_is_reached_past_the_edge_refuses_who_shows_no_good_principal(
+    cast: Cast, rpc: Rpc
+) -> None:
+    forger = PrincipalSigner(1, Ed25519PrivateKey.generate())
+    principal = Principal(
+        audience=rpc.rule.audiences[0] if rpc.rule else Audience.CUSTOMER,
+        subject=cast.good.id,
+        account="acme",
+        expire_seconds=int(time.time()) + 60,
+    )
+    late = Principal(audience=principal.audience, expire_seconds=int(time.time()) - 1)
+    for headers in (
+        {},
+        cast.good.headers,
+        {"X-API-Key": cast.system.stack.noc_key()},
+        {HEADER: "bm90IGEgcHJpbmNpcGFs"},
+        {HEADER: forger.sign(principal)},
+        {HEADER: _auths_signer(cast.system).sign(late)},
+    ):
+        refusal = cast.refusal_straight(rpc, headers)
+        assert refusal == Refusal("UNAUTHENTICATED", "PRINCIPAL_INVALID")
+
+
+@pytest.mark.parametrize("rpc", GUARDED, ids=name)
+def test_a_service_refuses_a_good_principal_of_another_kind(cast: Cast, rpc: Rpc) -> None:
+    if rpc.rule is None or Audience.FORWARDED in rpc.rule.audiences:
+        return  # open to every kind, for what the principal itself names
+    for audience in {Audience.CUSTOMER, Audience.NOC, Audience.SERVICE} - {*rpc.rule.audiences}:
+        principal = Principal(audience=audience, expire_seconds=int(time.time()) + 60)
+        headers = {HEADER: _auths_signer(cast.system).sign(principal)}
+        refusal = cast.refusal_straight(rpc, headers)
+        assert refusal == Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
+
+
+def _auths_signer(system: System) -> PrincipalSigner:
+    signing = json.loads((system.stack.secrets / "f2h_auth_principal_signing_key").read_text())
+    key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(signing["key"]))
+    return PrincipalSigner(signing["number"], key)
+
+
+def _wrong_secret(key: str) -> str:
+    """The key with another secret whose check is right, as an attacker would make it."""
+    from services.auth.keys.secret import KeyText, _check
+
+    key_id, random = key.split(".")[1], "x" * 33
+    return str(KeyText(key_id, random + _check(key_id, random)))

@@ -1,0 +1,533 @@
+import base64
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from itertools import product
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from f2h.access.v1.reason_pb2 import Reason
+from google.rpc import error_details_pb2
+
+from services.auth.bootstrap import CHECKED
+from services.auth.check.check import PRINCIPAL_SECONDS, Attempt, Check, KeyRecord
+from services.auth.keys.digests import Digests
+from services.auth.keys.secret import KeyText, generate
+from services.runtime.access import Audience, Rule, rules
+from services.runtime.errors import ApiError
+from services.runtime.policy import Policy
+from services.runtime.principal import PrincipalSigner, PrincipalVerifier
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+DIGESTS = Digests({1: bytes(32), 2: bytes(range(32))})
+
+REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
+DETAILS = "/test.Service/Details"
+CATALOGUE = "/test.Service/Catalogue"
+KEYS = "/test.Service/Keys"
+NOC = "/test.Service/Noc"
+SHARED = "/test.Service/Shared"
+FORWARDED = "/test.Service/Forwarded"
+NOBODY = "/test.Service/Nobody"
+
+RULES = {
+    REBOOT: Rule(frozenset({Audience.CUSTOMER}), "server.reboot", "hostname"),
+    DETAILS: Rule(frozenset({Audience.CUSTOMER, Audience.SESSION}), "server.details", ""),
+    CATALOGUE: Rule(frozenset({Audience.PUBLIC}), "", ""),
+    KEYS: Rule(frozenset({Audience.SESSION, Audience.NOC}), "", ""),
+    NOC: Rule(frozenset({Audience.NOC}), "", ""),
+    SHARED: Rule(frozenset({Audience.CUSTOMER, Audience.NOC}), "server.details", ""),
+    FORWARDED: Rule(frozenset({Audience.FORWARDED, Audience.SERVICE}), "", ""),
+    NOBODY: Rule(frozenset(), "", ""),
+}
+
+
+def record(key: KeyText, **changes: object) -> KeyRecord:
+    policy = Policy(["server.reboot", "server.details"], ["ns1.example.net"])
+    return replace(
+        KeyRecord(
+            id=key.id,
+            audience=Audience.CUSTOMER,
+            account="demo",
+            pepper=2,
+            digest=DIGESTS.digest(key.secret, 2),
+            capabilities=policy.capabilities,
+            networks=(),
+            policy_digest=policy.digest(),
+            expire_time=None,
+            revoked=False,
+        ),
+        **changes,
+    )
+
+
+class CountedRecords:
+    """Keys by id, and how often each was read."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, KeyRecord] = {}
+        self.reads: Counter[str] = Counter()
+
+    async def record(self, key_id: str) -> KeyRecord | None:
+        self.reads[key_id] += 1
+        return self.records.get(key_id)
+
+    def make(self, **changes: object) -> KeyText:
+        """The text of a new key with such a record."""
+        key = generate()
+        self.records[key.id] = record(key, **changes)
+        return key
+
+    def change(self, key: KeyText, **changes: object) -> None:
+        self.records[key.id] = replace(self.records[key.id], **changes)
+
+
+class Time:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def keys() -> CountedRecords:
+    return CountedRecords()
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def check(keys: CountedRecords, clock: Time) -> Check:
+    return checking(keys, clock)
+
+
+def checking(
+    keys: CountedRecords,
+    clock: Time,
+    cache_seconds: float = 60,
+    access: Mapping[str, Rule] | None = None,
+) -> Check:
+    return Check(
+        access or RULES,
+        keys,
+        DIGESTS,
+        PrincipalSigner(7, SIGNING_KEY),
+        clock,
+        cache_size=1000,
+        cache_seconds=cache_seconds,
+    )
+
+
+def attempt(
+    key: KeyText | str,
+    path: str = REBOOT,
+    *,
+    listener: str = "public",
+    address: str = "203.0.113.4",
+) -> Attempt:
+    return Attempt(path=path, listener=listener, key=str(key), address=address)
+
+
+async def refusal(check: Check, tried: Attempt) -> ApiError:
+    with pytest.raises(ApiError) as refused:
+        await check(tried)
+    return refused.value
+
+
+# --- What passes
+
+
+async def test_the_principal_of_a_good_key_is_verified_by_a_service(
+    check: Check, keys: CountedRecords, clock: Time
+) -> None:
+    key = keys.make()
+    header = await check(attempt(key))
+    principal = PrincipalVerifier({7: SIGNING_KEY.public_key()}, clock).verify(header)
+    assert principal.audience == Audience.CUSTOMER
+    assert (principal.subject, principal.account) == (key.id, "demo")
+    assert principal.policy_digest == keys.records[key.id].policy_digest
+    assert principal.expire_seconds == int(NOW.timestamp()) + PRINCIPAL_SECONDS
+
+
+async def test_a_principal_is_no_longer_for_a_thousand_servers(
+    check: Check, keys: CountedRecords
+) -> None:
+    policy = Policy(
+        (rule.capability for rule in rules(*CHECKED).values()),
+        (f"ns{number}.ip-149-202-215.example.net" for number in range(1000)),
+    )
+    assert len(policy.encode()) > 30_000
+    key = keys.make(
+        account="a" * 64, capabilities=policy.capabilities, policy_digest=policy.digest()
+    )
+    many = await check(attempt(key, DETAILS))
+    few = await check(attempt(keys.make(account="a" * 64), DETAILS))
+    assert len(many) == len(few) < 600
+
+
+async def test_a_principal_holds_no_secret(check: Check, keys: CountedRecords) -> None:
+    key = keys.make()
+    content = base64.urlsafe_b64decode(await check(attempt(key)))
+    assert key.secret.encode() not in content
+    assert keys.records[key.id].digest not in content
+
+
+@pytest.mark.parametrize(
+    ("listener", "key"),
+    [*product(["public", "internal"], ["", "no key at all", "f2h.0123456789abcdef.x"])],
+)
+async def test_a_public_call_needs_no_key(
+    check: Check, keys: CountedRecords, listener: str, key: str
+) -> None:
+    assert await check(attempt(key, CATALOGUE, listener=listener)) == ""
+    assert not keys.reads
+
+
+async def test_a_noc_key_passes_the_internal_listener(
+    check: Check, keys: CountedRecords, clock: Time
+) -> None:
+    key = keys.make(audience=Audience.NOC, account="", capabilities=frozenset())
+    verifier = PrincipalVerifier({7: SIGNING_KEY.public_key()}, clock)
+    for path in (NOC, KEYS, SHARED):
+        principal = verifier.verify(await check(attempt(key, path, listener="internal")))
+        assert principal.audience == Audience.NOC
+
+
+# --- What is refused before a key is looked at
+
+
+@pytest.mark.parametrize("key", ["", "good"])
+@pytest.mark.parametrize(
+    ("path", "listener"),
+    [
+        ("/test.Service/Missing", "public"),
+        ("", "public"),
+        ("/", "internal"),
+        (REBOOT + "/", "public"),
+        (REBOOT.lower(), "public"),
+        (REBOOT, ""),
+        (REBOOT, "PUBLIC"),
+        (REBOOT, "other"),
+        (CATALOGUE, "other"),
+        (NOC, "public"),
+        (REBOOT, "internal"),
+        (FORWARDED, "public"),
+        (FORWARDED, "internal"),
+        (NOBODY, "public"),
+        (NOBODY, "internal"),
+        ("/grpc.health.v1.Health/Check", "internal"),
+    ],
+)
+async def test_a_call_that_a_listener_does_not_know_is_not_found(
+    check: Check, keys: CountedRecords, path: str, listener: str, key: str
+) -> None:
+    text = keys.make() if key else ""
+    error = await refusal(check, attempt(text, path, listener=listener))
+    assert error.reason == Reason.NOT_FOUND
+    assert not keys.reads
+
+
+async def test_no_key_is_told_how_to_send_one(check: Check, keys: CountedRecords) -> None:
+    error = await refusal(check, attempt(""))
+    assert error.reason == Reason.CREDENTIAL_MISSING
+    assert "X-API-Key" in error.message
+    assert not keys.reads
+
+
+async def test_a_mistyped_key_is_refused_without_a_read(check: Check, keys: CountedRecords) -> None:
+    text = str(keys.make())
+    for place in range(len(text)):
+        mistyped = text[:place] + ("0" if text[place] != "0" else "1") + text[place + 1 :]
+        assert (await refusal(check, attempt(mistyped))).reason == Reason.CREDENTIAL_INVALID
+    assert not keys.reads
+
+
+# --- What is refused of a key
+
+
+def other_secret(key: KeyText) -> str:
+    """A key with the same id that has the form, and another secret."""
+    from services.auth.keys.secret import _check
+
+    random = "A" * 33
+    return f"f2h.{key.id}.{random}{_check(key.id, random)}"
+
+
+async def test_an_unknown_key_a_wrong_secret_and_a_mistyped_key_look_the_same(
+    check: Check, keys: CountedRecords
+) -> None:
+    key = keys.make()
+    errors = [
+        await refusal(check, attempt(tried))
+        for tried in (generate(), other_secret(key), "f2h.mistyped")
+    ]
+    assert {error.reason for error in errors} == {Reason.CREDENTIAL_INVALID}
+    assert len({error.status().SerializeToString() for error in errors}) == 1
+    assert not any(error.violations or error.metadata for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"revoked": True}, Reason.KEY_REVOKED),
+        ({"expire_time": NOW}, Reason.KEY_EXPIRED),
+        ({"expire_time": NOW - timedelta(microseconds=1)}, Reason.KEY_EXPIRED),
+        ({"networks": (ip_network("192.0.2.0/24"),)}, Reason.ADDRESS_NOT_ALLOWED),
+        ({"audience": Audience.NOC}, Reason.AUDIENCE_NOT_ALLOWED),
+        ({"capabilities": frozenset({"server.details"})}, Reason.CAPABILITY_MISSING),
+        ({"pepper": 3}, Reason.CREDENTIAL_INVALID),
+    ],
+)
+async def test_what_is_wrong_with_a_key_is_told_only_to_who_knows_its_secret(
+    check: Check,
+    keys: CountedRecords,
+    changes: dict[str, object],
+    reason: "Reason.ValueType",
+) -> None:
+    key = keys.make(**changes)
+    assert (await refusal(check, attempt(key))).reason == reason
+    guessed = await refusal(check, attempt(other_secret(key)))
+    assert guessed.reason == Reason.CREDENTIAL_INVALID
+
+
+async def test_a_key_works_until_its_end(check: Check, keys: CountedRecords, clock: Time) -> None:
+    key = keys.make(expire_time=NOW + timedelta(seconds=1))
+    assert await check(attempt(key))
+    clock.now += timedelta(seconds=1)
+    assert (await refusal(check, attempt(key))).reason == Reason.KEY_EXPIRED
+
+
+async def test_a_refusal_for_a_capability_names_it(check: Check, keys: CountedRecords) -> None:
+    key = keys.make(capabilities=frozenset({"server.details"}))
+    assert await check(attempt(key, DETAILS))
+    error = await refusal(check, attempt(key, REBOOT))
+    assert error.metadata == {"capability": "server.reboot"}
+
+
+async def test_a_key_without_capabilities_can_do_nothing(
+    check: Check, keys: CountedRecords
+) -> None:
+    key = keys.make(capabilities=frozenset())
+    for path in (REBOOT, DETAILS):
+        assert (await refusal(check, attempt(key, path))).reason == Reason.CAPABILITY_MISSING
+
+
+NETWORKS = ("203.0.113.4/32", "198.51.100.0/24", "2001:db8::/32")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "203.0.113.4",
+        "198.51.100.255",
+        "2001:db8::1",
+        "2001:db8:ffff:ffff::",
+        "::ffff:203.0.113.4",
+        "::ffff:c633:6407",
+    ],
+)
+async def test_a_key_works_from_its_networks(
+    check: Check, keys: CountedRecords, address: str
+) -> None:
+    key = keys.make(networks=tuple(map(ip_network, NETWORKS)))
+    assert await check(attempt(key, address=address))
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("203.0.113.5", "203.0.113.5"),
+        ("198.51.101.0", "198.51.101.0"),
+        ("2001:db9::1", "2001:db9::1"),
+        ("::1", "::1"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("::203.0.113.4", "::cb00:7104"),  # a mere IPv6 address, not a mapped one
+        ("fe80::1%eth0", "fe80::1"),
+    ],
+)
+async def test_a_key_is_refused_from_elsewhere_naming_the_address(
+    check: Check, keys: CountedRecords, address: str, told: str
+) -> None:
+    key = keys.make(networks=tuple(map(ip_network, NETWORKS)))
+    error = await refusal(check, attempt(key, address=address))
+    assert error.reason == Reason.ADDRESS_NOT_ALLOWED
+    assert error.metadata == {"client_address": told}
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "203.0.113.4:80", "203.0.113.4, 10.0.0.1"])
+async def test_an_address_that_is_none_is_in_no_network(
+    check: Check, keys: CountedRecords, address: str
+) -> None:
+    key = keys.make(networks=(ip_network("0.0.0.0/0"), ip_network("::/0")))
+    error = await refusal(check, attempt(key, address=address))
+    assert error.reason == Reason.ADDRESS_NOT_ALLOWED
+
+
+async def test_a_key_of_all_ipv4_networks_is_refused_over_ipv6(
+    check: Check, keys: CountedRecords
+) -> None:
+    key = keys.make(networks=(ip_network("0.0.0.0/0"),))
+    assert await check(attempt(key, address="8.8.8.8"))
+    error = await refusal(check, attempt(key, address="2001:db8::1"))
+    assert error.reason == Reason.ADDRESS_NOT_ALLOWED
+
+
+# --- The two listeners
+
+
+@pytest.mark.parametrize("path", sorted(RULES.keys() - {CATALOGUE}))
+async def test_a_noc_key_passes_nothing_of_the_public_listener(
+    check: Check, keys: CountedRecords, path: str
+) -> None:
+    key = keys.make(audience=Audience.NOC, account="", capabilities=frozenset())
+    error = await refusal(check, attempt(key, path))
+    assert error.reason in {Reason.AUDIENCE_NOT_ALLOWED, Reason.NOT_FOUND}
+
+
+@pytest.mark.parametrize("path", sorted(RULES.keys() - {CATALOGUE}))
+async def test_a_customers_key_passes_nothing_of_the_internal_listener(
+    check: Check, keys: CountedRecords, path: str
+) -> None:
+    error = await refusal(check, attempt(keys.make(), path, listener="internal"))
+    assert error.reason in {Reason.AUDIENCE_NOT_ALLOWED, Reason.NOT_FOUND}
+
+
+@pytest.mark.parametrize(
+    ("listener", "audience"), [("public", Audience.NOC), ("internal", Audience.CUSTOMER)]
+)
+async def test_no_call_of_the_contract_lets_a_key_of_the_other_listener_pass(
+    keys: CountedRecords, clock: Time, listener: str, audience: int
+) -> None:
+    contract = rules(*CHECKED)
+    check = checking(keys, clock, access=contract)
+    every = frozenset(rule.capability for rule in contract.values())
+    key = keys.make(audience=audience, capabilities=every)
+    passed = []
+    for path, rule in contract.items():
+        if Audience.PUBLIC in rule.audiences:
+            continue
+        try:
+            await check(attempt(key, path, listener=listener))
+        except ApiError:
+            continue
+        passed.append(path)
+    assert passed == []
+
+
+@pytest.mark.parametrize(
+    "audience", [Audience.AUDIENCE_UNSPECIFIED, Audience.SERVICE, Audience.FORWARDED]
+)
+@pytest.mark.parametrize("listener", ["public", "internal"])
+async def test_a_key_of_a_kind_that_keys_are_not_passes_nothing(
+    check: Check, keys: CountedRecords, audience: int, listener: str
+) -> None:
+    key = keys.make(audience=audience)
+    for path in sorted(RULES.keys() - {CATALOGUE}):
+        error = await refusal(check, attempt(key, path, listener=listener))
+        assert error.reason in {Reason.AUDIENCE_NOT_ALLOWED, Reason.NOT_FOUND}
+
+
+# --- The cache
+
+
+async def test_a_key_is_read_once(check: Check, keys: CountedRecords) -> None:
+    key = keys.make()
+    headers = {await check(attempt(key)) for _ in range(20)}
+    assert keys.reads == {key.id: 1}
+    assert len(headers) == 1, "one signature serves many calls"
+
+
+async def test_a_key_that_is_not_there_is_looked_for_once(
+    check: Check, keys: CountedRecords
+) -> None:
+    unknown = generate()
+    for _ in range(20):
+        await refusal(check, attempt(unknown))
+    assert keys.reads == {unknown.id: 1}
+
+
+async def test_a_key_that_changed_elsewhere_passes_until_it_is_read_again(
+    keys: CountedRecords, clock: Time
+) -> None:
+    check = checking(keys, clock, cache_seconds=0)
+    key = keys.make()
+    assert await check(attempt(key))
+    keys.change(key, revoked=True)
+    assert (await refusal(check, attempt(key))).reason == Reason.KEY_REVOKED
+
+
+async def test_a_forgotten_key_is_read_again_at_once(check: Check, keys: CountedRecords) -> None:
+    key, other = keys.make(), keys.make()
+    assert await check(attempt(key))
+    assert await check(attempt(other))
+    keys.change(key, revoked=True)
+    assert await check(attempt(key))
+    check.forget(key.id)
+    check.forget("unknown")
+    assert (await refusal(check, attempt(key))).reason == Reason.KEY_REVOKED
+    assert await check(attempt(other))
+    assert keys.reads == {key.id: 2, other.id: 1}
+
+
+async def test_a_key_that_is_forgotten_while_it_is_read_is_not_kept_as_it_was(
+    clock: Time,
+) -> None:
+    class RevokedMeanwhile(CountedRecords):
+        async def record(self, key_id: str) -> KeyRecord | None:
+            found = await super().record(key_id)
+            if self.reads[key_id] == 1:
+                self.change(key, revoked=True)
+                check.forget(key_id)
+            return found
+
+    keys = RevokedMeanwhile()
+    key = keys.make()
+    check = checking(keys, clock)
+    assert await check(attempt(key)), "it was under way before the key was revoked"
+    assert (await refusal(check, attempt(key))).reason == Reason.KEY_REVOKED
+
+
+async def test_another_policy_is_another_principal(check: Check, keys: CountedRecords) -> None:
+    key = keys.make()
+    before = await check(attempt(key))
+    keys.change(key, policy_digest=bytes(32))
+    check.forget(key.id)
+    assert await check(attempt(key)) != before
+
+
+async def test_keys_that_cannot_be_read_let_nothing_pass_and_are_not_remembered(
+    clock: Time,
+) -> None:
+    class Failing(CountedRecords):
+        async def record(self, key_id: str) -> KeyRecord | None:
+            found = await super().record(key_id)
+            if self.reads[key_id] == 1:
+                raise ConnectionError
+            return found
+
+    keys = Failing()
+    key = keys.make()
+    check = checking(keys, clock)
+    with pytest.raises(ConnectionError):
+        await check(attempt(key))
+    assert await check(attempt(key))
+
+
+async def test_no_refusal_shows_the_key(check: Check, keys: CountedRecords) -> None:
+    key = keys.make(revoked=True)
+    for tried in (key, other_secret(key), str(key)[:-1], "X" * 63):
+        error = await refusal(check, attempt(tried))
+        shown = error.status().SerializeToString() + repr(error).encode()
+        assert str(tried).rpartition(".")[2].encode() not in shown
+        info = error_details_pb2.ErrorInfo()
+        assert error.status().details[0].Unpack(info)
+        assert info.domain == "f2hcloud"

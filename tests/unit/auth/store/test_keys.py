@@ -1,0 +1,219 @@
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+
+import pytest
+from f2h.access.v1 import principal_pb2
+
+from services.auth.__main__ import MIGRATIONS
+from services.auth.keys.key import ApiKey, Audience, SecretDigest, position
+from services.auth.store.keys import SqlKeys
+from services.runtime import access
+from services.runtime.database import Database, migrate
+from services.runtime.policy import Policy
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+DIGEST = SecretDigest(3, bytes(range(32)))
+
+
+def key(number: int, **changes: object) -> ApiKey:
+    return replace(
+        ApiKey(
+            id=f"{number:016x}",
+            audience=Audience.CUSTOMER,
+            account="demo",
+            label="CI, monitoring",
+            capabilities=("ipmi.status", "server.reboot"),
+            servers=("ns2.example.net", "ns1.example.net"),
+            cidrs=("203.0.113.4/32", "2001:db8::/32"),
+            create_time=NOW,
+        ),
+        **changes,
+    )
+
+
+@pytest.fixture
+async def keys(database_url: str) -> AsyncIterator[SqlKeys]:
+    await asyncio.to_thread(migrate, database_url, MIGRATIONS)
+    database = Database(database_url)
+    yield SqlKeys(database)
+    await database.close()
+
+
+async def pages(keys: SqlKeys, size: int) -> list[list[ApiKey]]:
+    """Every page of the account, each asked for with the position where the one before ended."""
+    found, after = [], ""
+    while page := await keys.page("demo", after, size):
+        found.append(page)
+        after = position(page[-1])
+    return found
+
+
+@pytest.mark.parametrize("end", [None, NOW + timedelta(days=1)])
+async def test_what_is_kept_is_what_is_found(keys: SqlKeys, end: datetime | None) -> None:
+    kept = key(1, expire_time=end)
+    await keys.add(kept, DIGEST)
+    assert await keys.get(kept.id) == kept
+    assert await keys.page("demo", "", 10) == [kept]
+
+
+async def test_what_is_not_there_is_not_found(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    assert await keys.get(key(2).id) is None
+    assert await keys.revoke(key(2).id, NOW) is None
+    assert await keys.record(key(2).id) is None
+    assert await keys.policy(bytes(32)) is None
+    assert await keys.page("other", "", 10) == []
+
+
+async def test_the_check_finds_what_it_has_to_know(keys: SqlKeys) -> None:
+    kept = key(1, expire_time=NOW + timedelta(days=1))
+    await keys.add(kept, DIGEST)
+    record = await keys.record(kept.id)
+    assert record is not None
+    assert (record.id, record.audience, record.account) == (
+        kept.id,
+        access.Audience.CUSTOMER,
+        "demo",
+    )
+    assert (record.pepper, record.digest) == (DIGEST.pepper, DIGEST.digest)
+    assert record.capabilities == frozenset(kept.capabilities)
+    assert record.networks == tuple(map(ip_network, kept.cidrs))
+    assert record.policy_digest == kept.policy().digest()
+    assert record.expire_time == kept.expire_time
+    assert not record.revoked
+
+
+async def test_a_policy_is_found_by_its_digest(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    policy = key(1).policy()
+    content = await keys.policy(policy.digest())
+    assert content == policy.encode()
+    message = principal_pb2.Policy.FromString(content)
+    assert Policy(message.capabilities, message.servers).digest() == policy.digest()
+
+
+async def test_keys_with_the_same_policy_share_it(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    await keys.add(key(2, servers=("ns1.example.net", "ns2.example.net")), DIGEST)
+    first, second = await keys.record(key(1).id), await keys.record(key(2).id)
+    assert first is not None
+    assert second is not None
+    assert first.policy_digest == second.policy_digest
+
+
+async def test_keys_with_the_same_policy_can_be_made_at_once(keys: SqlKeys) -> None:
+    made = [key(number) for number in range(40)]
+    results = await asyncio.gather(
+        *(keys.add(each, DIGEST) for each in made), return_exceptions=True
+    )
+    assert [result for result in results if result is not None] == []
+    assert len(await keys.page("demo", "", 100)) == 40
+
+
+async def test_a_key_id_is_given_once(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    with pytest.raises(Exception, match="(?i)unique"):
+        await keys.add(key(1, account="other"), DIGEST)
+    assert await keys.page("other", "", 10) == []
+
+
+# --- Revoking
+
+
+async def test_a_revoked_key_says_since_when(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    await keys.add(key(2), DIGEST)
+    later = NOW + timedelta(hours=1)
+    assert await keys.revoke(key(1).id, later) == key(1, revoke_time=later)
+    assert await keys.get(key(1).id) == key(1, revoke_time=later)
+    record = await keys.record(key(1).id)
+    assert record is not None
+    assert record.revoked
+    assert await keys.get(key(2).id) == key(2)
+
+
+async def test_revoking_again_changes_nothing(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    first = await keys.revoke(key(1).id, NOW)
+    assert await keys.revoke(key(1).id, NOW + timedelta(days=1)) == first
+    assert await keys.get(key(1).id) == first
+
+
+async def test_revoking_many_times_at_once_gives_one_time(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    times = [NOW + timedelta(seconds=number) for number in range(20)]
+    answers = await asyncio.gather(*(keys.revoke(key(1).id, time) for time in times))
+    kept = await keys.get(key(1).id)
+    assert kept is not None
+    assert {answer.revoke_time for answer in answers if answer} == {kept.revoke_time}
+
+
+# --- NOC keys
+
+
+async def test_a_noc_key_is_for_the_check_only(keys: SqlKeys) -> None:
+    noc = key(1, audience=Audience.NOC, account="", capabilities=(), servers=(), cidrs=())
+    await keys.add(noc, DIGEST)
+    await keys.add(key(2, audience=Audience.NOC), DIGEST)
+    for account in ("", "demo"):
+        assert await keys.page(account, "", 10) == []
+    for number in (1, 2):
+        assert await keys.get(key(number).id) is None
+        assert await keys.revoke(key(number).id, NOW) is None
+        record = await keys.record(key(number).id)
+        assert record is not None
+        assert record.audience == access.Audience.NOC
+        assert not record.revoked
+
+
+# --- Pages
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+async def test_all_pages_together_are_all_keys_newest_first(keys: SqlKeys, size: int) -> None:
+    # Numbers in an order that is neither that of the ids nor that of the times, three keys a time.
+    made = [
+        key((number * 7) % 20, create_time=NOW + timedelta(microseconds=(number * 3) % 20 // 3))
+        for number in range(20)
+    ]
+    for each in made:
+        await keys.add(each, DIGEST)
+        await keys.add(replace(each, id=each.id[::-1] + "f", account="other"), DIGEST)
+    found = await pages(keys, size)
+    assert all(len(page) == size for page in found[:-1])
+    together = [each for page in found for each in page]
+    newest = sorted(made, key=lambda each: (each.create_time, each.id), reverse=True)
+    assert together == newest
+
+
+async def test_times_that_differ_by_zero_microseconds_are_paged(keys: SqlKeys) -> None:
+    """A time on the full second is written without a fraction, and is a time like others."""
+    made = [
+        key(number, create_time=NOW.replace(microsecond=0) + timedelta(microseconds=number))
+        for number in range(3)
+    ]
+    for each in made:
+        await keys.add(each, DIGEST)
+    assert [each for page in await pages(keys, 1) for each in page] == made[::-1]
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=-1), timedelta(0), timedelta(hours=1)])
+async def test_a_key_made_between_two_pages_neither_hides_nor_doubles_another(
+    keys: SqlKeys, age: timedelta
+) -> None:
+    made = [key(number, create_time=NOW + timedelta(minutes=number)) for number in range(10, 16)]
+    for each in made:
+        await keys.add(each, DIGEST)
+    first = await keys.page("demo", "", 3)
+    await keys.add(key(99, create_time=first[-1].create_time + age), DIGEST)
+    rest = await keys.page("demo", position(first[-1]), 100)
+    assert [each for each in first + rest if each.id != key(99).id] == made[::-1]
+
+
+async def test_a_position_whose_key_is_gone_is_still_a_position(keys: SqlKeys) -> None:
+    await keys.add(key(1), DIGEST)
+    gone = key(5, create_time=NOW + timedelta(seconds=1))
+    assert await keys.page("demo", position(gone), 10) == [key(1)]

@@ -1,0 +1,105 @@
+"""A BMC driver without BMCs: machines in memory, and knobs for what goes wrong."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
+from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.errors import BmcAuthFailed, BmcRefused, BmcUnreachable
+from services.server_ops.bmc.observation import Observation, PowerState, RestartEvent, SelMark
+
+SYSTEM_BOOT = 0x1D  # IPMI 2.0 table 42-3
+
+_POWER = {
+    ChassisCommand.POWER_OFF: PowerState.OFF,
+    ChassisCommand.SOFT_SHUTDOWN: PowerState.OFF,
+    ChassisCommand.POWER_ON: PowerState.ON,
+}
+
+
+class Trouble(Enum):
+    """What goes wrong with the next commands."""
+
+    NONE = auto()
+    SILENT = auto()
+    """Nothing is answered, to looks neither."""
+    LOSES_REQUEST = auto()
+    """The command does not arrive."""
+    LOSES_REPLY = auto()
+    """The command is executed, and the answer is lost."""
+    REFUSES = auto()
+    """The command is answered with `completion_code`, and not executed."""
+
+
+@dataclass
+class FakeMachine:
+    """One machine and its BMC."""
+
+    endpoint: BmcEndpoint
+    power: PowerState = PowerState.ON
+    trouble: Trouble = Trouble.NONE
+    completion_code: int = 0xD5
+    restarts_visibly: bool = True
+    executed: list[ChassisCommand] = field(default_factory=list)
+    starts: list[RestartEvent] = field(default_factory=list)
+
+    def execute(self, command: ChassisCommand) -> None:
+        self.executed.append(command)
+        was, self.power = self.power, _POWER.get(command, self.power)
+        started = command in {ChassisCommand.HARD_RESET, ChassisCommand.POWER_CYCLE}
+        if (started or was != self.power) and self.power == PowerState.ON:
+            self.start()
+
+    def start(self) -> None:
+        """The machine starts, and its firmware records it."""
+        if self.restarts_visibly:
+            number = len(self.starts) + 1
+            self.starts.append(RestartEvent(number, SYSTEM_BOOT, timestamp=number))
+
+
+class FakeBmc:
+    """Implements Bmc."""
+
+    def __init__(self, *machines: FakeMachine) -> None:
+        self._machines = {(m.endpoint.address, m.endpoint.port): m for m in machines}
+        self._turns: dict[tuple[str, int], asyncio.Lock] = {}
+        self.before_send: Callable[[], None] = lambda: None
+        """Called when a command is about to leave."""
+        self.closed = False
+
+    async def observe(self, endpoint: BmcEndpoint, since: SelMark | None = None) -> Observation:
+        async with self._turn(endpoint):
+            machine = self._login(endpoint)
+            count = len(machine.starts)
+            mark = SelMark(count or None, 0)
+            events = machine.starts[since.last_record or 0 :] if since else []
+            return Observation(machine.power, None, mark, tuple(events))
+
+    async def send_once(self, endpoint: BmcEndpoint, command: ChassisCommand) -> CommandOutcome:
+        async with self._turn(endpoint):
+            machine = self._login(endpoint)
+            self.before_send()
+            if machine.trouble is Trouble.REFUSES:
+                raise BmcRefused(machine.completion_code)
+            if machine.trouble is Trouble.LOSES_REQUEST:
+                return CommandOutcome.UNKNOWN
+            machine.execute(command)
+            if machine.trouble is Trouble.LOSES_REPLY:
+                return CommandOutcome.UNKNOWN
+            return CommandOutcome.ACKNOWLEDGED
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _turn(self, endpoint: BmcEndpoint) -> asyncio.Lock:
+        return self._turns.setdefault((endpoint.address, endpoint.port), asyncio.Lock())
+
+    def _login(self, endpoint: BmcEndpoint) -> FakeMachine:
+        machine = self._machines.get((endpoint.address, endpoint.port))
+        if machine is None or machine.trouble is Trouble.SILENT:
+            raise BmcUnreachable
+        if machine.endpoint != endpoint:
+            raise BmcAuthFailed
+        return machine
