@@ -78,8 +78,8 @@ class IpmiSim:
     ) -> None:
         """`port` 0 takes a free one. A machine is on at first.
 
-        `boot_seconds` after a start the machine records it in the BMC's event log, as firmware does;
-        without `restarts_visibly` it does not, as a machine that hangs.
+        `boot_seconds` after a start the machine records it in the BMC's event log, as firmware
+        does; without `restarts_visibly` it does not, as a machine that hangs.
         """
         self.port = port or free_udp_port()
         self.username = username

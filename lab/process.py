@@ -10,7 +10,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LIBC = ctypes.CDLL(None)
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 20.0
 
 
 class Process:
@@ -29,8 +29,8 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
-                preexec_fn=_die_with_parent,
-                start_new_session=True,  # Ctrl-C is for the one who started it, who stops it in order
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call into libc, no lock
+                start_new_session=True,  # Ctrl-C is for who started it, and stops it in order
             )
 
     @property

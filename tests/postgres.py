@@ -58,13 +58,13 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str) -> None:
         # PostgreSQL refuses to run as root.
-        nobody = pwd.getpwnam("nobody")
-        user = {"user": nobody.pw_uid, "group": nobody.pw_gid} if os.geteuid() == 0 else {}
+        user = "nobody" if os.geteuid() == 0 else None
         subprocess.run(
             [str(self._programs / program), *arguments],
             check=True,
             stdout=subprocess.DEVNULL,  # a pipe would be kept open by the server
             cwd="/",
+            user=user,
+            group="nogroup" if user else None,
             extra_groups=[] if user else None,
-            **user,  # type: ignore[arg-type]
         )

@@ -32,8 +32,8 @@ class AuthSettings(ServiceSettings):
     database_url: str = "sqlite:///.run/auth.db"
     server_ops: Address = "127.0.0.1:50052"
     peppers: dict[int, Base64Bytes] = Field(min_length=1)
-    """Secret. The numbered peppers of key digests, 32 bytes or more each, base64; the highest number
-    is used for new keys."""
+    """Secret. The numbered peppers of key digests, 32 bytes or more each, base64; the highest
+    number is used for new keys."""
     principal_signing_key: SigningKey
     """Secret. {"number": …, "key": 32 bytes, base64}."""
     principal_public_keys: dict[int, Base64Bytes] = Field(default_factory=dict)

@@ -64,7 +64,7 @@ async def build(
         takeover_seconds=min(settings.restart_seconds, TAKEOVER_SECONDS),
         poll_seconds=settings.restart_poll_seconds,
     )
-    reboot = Reboot(servers, operations, bmc, durable, clock, patience)
+    reboot = Reboot(servers, operations, bmc, durable=durable, clock=clock, patience=patience)
     request_reboot = RequestReboot(servers, operations, durable.start, clock, uuid4)
 
     access = rules(*MODULES)

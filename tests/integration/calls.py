@@ -3,7 +3,6 @@
 import importlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -73,7 +72,9 @@ def request(rpc: contract.Rpc, **values: Any) -> Message:
     return message
 
 
-def as_rest(rpc: contract.Rpc, base: str, message: Message, headers: dict[str, str]) -> Refusal | None:
+def as_rest(
+    rpc: contract.Rpc, base: str, message: Message, headers: dict[str, str]
+) -> Refusal | None:
     """Calls as REST; None when it was not refused."""
     assert rpc.http is not None
     verb, path = rpc.http
@@ -100,11 +101,11 @@ def as_grpc(
         request_serializer=lambda each: each.SerializeToString(),
         response_deserializer=lambda each: each,
     )
-    metadata = [(name.lower(), value) for name, value in headers.items()]
+    metadata = tuple((name.lower(), value) for name, value in headers.items())
     try:
         call(message, metadata=metadata, timeout=20)
     except grpc.RpcError as error:
-        status = rpc_status.from_call(error)
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it is a Call too
         assert status is not None, f"{rpc.path}: {error}"
         info = error_details_pb2.ErrorInfo()
         assert status.details[0].Unpack(info)
@@ -115,11 +116,6 @@ def as_grpc(
 def spoofed_headers() -> dict[str, str]:
     """What a caller might send to look like somebody else."""
     return {"X-Forwarded-For": "203.0.113.4", "X-F2H-Principal": "bm90IGEgcHJpbmNpcGFs"}
-
-
-def secrets_of(folder: Path) -> dict[str, str]:
-    """The secrets of a stack, by file."""
-    return {each.name: each.read_text().strip() for each in folder.iterdir()}
 
 
 def _path_fields(rpc: contract.Rpc) -> list[str]:

@@ -38,8 +38,8 @@ class Key:
         return {"X-API-Key": self.secret}
 
     @property
-    def metadata(self) -> list[tuple[str, str]]:
-        return [("x-api-key", self.secret)]
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("x-api-key", self.secret),)
 
 
 @dataclass
@@ -54,7 +54,9 @@ class System:
 
     def bmc(self, **options: Any) -> IpmiSim:
         """A new BMC."""
-        return self.exits.enter_context(IpmiSim(self.folder / f"bmc{next(self.numbers)}", **options))
+        return self.exits.enter_context(
+            IpmiSim(self.folder / f"bmc{next(self.numbers)}", **options)
+        )
 
     def server(
         self, bmc: IpmiSim, *, account: str = ACCOUNT, port: int = 0, hostname: str = ""
@@ -106,7 +108,8 @@ class System:
             operation: dict[str, Any] = answer.json()
             return operation if operation["done"] else None
 
-        return eventually(ended, seconds)
+        operation: dict[str, Any] = eventually(ended, seconds)
+        return operation
 
 
 def eventually(look: Callable[[], Any], seconds: float = 20) -> Any:

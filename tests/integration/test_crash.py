@@ -1,4 +1,4 @@
-"""Promise 3: a process that dies at any moment leaves no operation behind and repeats no command."""
+"""Promise 3: a process that dies leaves no operation behind and repeats no command."""
 
 import os
 import signal

@@ -11,7 +11,9 @@ from lab.lossy import Direction, LossyProxy
 from tests.integration.conftest import Key, System, reason
 
 
-def _at_once(system: System, server: str, key: Key, headers: list[dict[str, str]]) -> list[httpx.Response]:
+def _at_once(
+    system: System, server: str, key: Key, headers: list[dict[str, str]]
+) -> list[httpx.Response]:
     url = f"{system.stack.url}/api/servers/{server}/reboot"
     limits = httpx.Limits(max_connections=50)
     with (

@@ -50,9 +50,7 @@ def test_without_server_ops_its_calls_are_unavailable_and_others_are_not(system:
 
 
 @pytest.fixture(scope="module")
-def on_postgres(
-    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
+def on_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The whole system with its state on PostgreSQL."""
     folder: Path = tmp_path_factory.mktemp("postgres")
     settings = {

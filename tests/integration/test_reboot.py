@@ -167,7 +167,7 @@ def test_a_grpc_error_carries_its_reason_too(system: System) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub.GetOperation(operation_pb2.GetOperationRequest(id="x"), timeout=10)
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
-    status = rpc_status.from_call(caught.value)
+    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]  # it is a Call too
     info = error_details_pb2.ErrorInfo()
     assert status is not None
     assert status.details[0].Unpack(info)

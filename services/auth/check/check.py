@@ -20,7 +20,7 @@ from services.runtime.errors import ApiError
 from services.runtime.principal import PrincipalSigner
 
 PRINCIPAL_SECONDS = 30
-"""How long a principal holds. It lives from the edge to a service and is never seen by the caller."""
+"""How long a principal holds. It goes from the edge to a service; callers never see it."""
 
 SIGNED_SECONDS = 10
 """For how long a signed principal is handed out again, so that not every call pays a signature."""

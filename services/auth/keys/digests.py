@@ -1,7 +1,7 @@
 """What is stored of a secret: its HMAC-SHA-256 under a numbered pepper.
 
-A secret has 196 random bits, so a slow password hash would add nothing but load. The pepper is not in
-the database: who reads the database alone can neither use nor test a key.
+A secret has 196 random bits, so a slow password hash would add nothing but load. The pepper is not
+in the database: who reads the database alone can neither use nor test a key.
 """
 
 import hmac
@@ -20,7 +20,7 @@ class Digests:
         """The number of the pepper that new digests are made with."""
 
     def digest(self, secret: str, pepper: int) -> bytes:
-        """32 bytes. A pepper that is gone gives the digest of another one, which matches nothing."""
+        """32 bytes. A pepper that is gone gives the digest of another, which matches nothing."""
         key = self._peppers.get(pepper, self._peppers[self.newest])
         return hmac.digest(key, secret.encode(), "sha256")
 

@@ -13,7 +13,7 @@ from services.server_ops.reboot.workflow import OperationFailed
 T = TypeVar("T")
 
 WORKFLOW_VERSION = "1"
-"""Changes when a workflow's steps change: a crash is recovered only by the version it began with."""
+"""Changes when a workflow's steps change: only the version that began one recovers it."""
 
 STEP_ATTEMPTS = 8
 STEP_PAUSE_SECONDS = 0.5

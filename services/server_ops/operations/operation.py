@@ -68,7 +68,7 @@ class Operation:
     failure: Failure | None = None
     result: Mapping[str, str] = field(default_factory=dict)
     sent_time: datetime | None = None
-    """When the one command of the operation was about to be sent: it is never sent a second time."""
+    """When the one command of the operation was about to be sent: it is never sent twice."""
 
     @property
     def name(self) -> str:

@@ -50,7 +50,7 @@ class RequestReboot:
         clock: Clock,
         new_id: Callable[[], UUID],
     ) -> None:
-        """`start` begins the durable workflow of an accepted operation; doing so twice is harmless."""
+        """`start` begins the workflow of an accepted operation; doing so twice is harmless."""
         self._servers = servers
         self._operations = operations
         self._start = start

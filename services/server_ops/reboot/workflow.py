@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from services.runtime.clock import Clock
-from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
+from services.server_ops.bmc.command import ChassisCommand
 from services.server_ops.bmc.driver import Bmc
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import BmcAuthFailed, BmcRefused, BmcUnreachable
@@ -82,6 +82,7 @@ class Reboot:
         servers: Servers,
         operations: Operations,
         bmc: Bmc,
+        *,
         durable: Durable,
         clock: Clock,
         patience: Patience,

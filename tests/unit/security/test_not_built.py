@@ -40,9 +40,7 @@ def method(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def customer(everything: Policy) -> Metadata:
-    return signed(
-        audience=Audience.CUSTOMER, account="demo", policy_digest=everything.digest()
-    )
+    return signed(audience=Audience.CUSTOMER, account="demo", policy_digest=everything.digest())
 
 
 def call(channel: grpc.Channel, method: Any, request: Any, metadata: Metadata = ()) -> Any:

@@ -30,6 +30,12 @@ thread may take the datagram just before the caller begins to wait); then it is 
 _LOGIN_PAUSE_SECONDS = 1.0
 """Between two logins. A BMC whose sessions are all taken says so at once: it is not hammered."""
 
+_IPMI_2 = 2.0
+
+_LOGIN_SECONDS, _LOGIN_GROWTH, _LOGIN_SECONDS_MAX = 0.4, 1.2, 1.9
+"""How long a message of a login waits for its answer: at first, times what with each new attempt,
+and at most (pyghmi gives up above 2 s)."""
+
 # RMCP+ status codes, IPMI 2.0 table 13-15, that say that the login is wrong: invalid role,
 # unauthorized role or privilege level, unauthorized name, invalid integrity check value.
 _LOGIN_IS_WRONG = (
@@ -57,11 +63,42 @@ class Answer:
 
 
 class _PyghmiSession(pyghmi_session.Session):  # type: ignore[misc]
+    """pyghmi's session with a login that a lossy network and a slow BMC let through.
+
+    Everything here concerns the login alone: its messages may be sent as often as one likes.
+    """
+
+    _logins = 0
+
     def _initsession(self) -> None:
+        algorithm = getattr(self, "attemptedhash", None)
+        super()._initsession()
         # pyghmi numbers the sessions of every login alike. A RAKP 2 that was late would be taken
         # for the next login's, not verify, and look like a wrong password.
-        super()._initsession()
         self.localsid = secrets.randbelow(1 << 31)
+        # Patience that grows: a BMC that takes longer over RAKP than we wait never lets us in.
+        self.timeout = min(_LOGIN_SECONDS * _LOGIN_GROWTH**self._logins, _LOGIN_SECONDS_MAX)
+        self._logins += 1
+        if algorithm is not None:
+            self.attemptedhash = algorithm  # the BMC has said which one it does not have
+
+    def _relog(self) -> None:
+        if self.ipmiversion != _IPMI_2 or self.sessioncontext == "ESTABLISHED":
+            super()._relog()
+            return
+        # What the channel can do is known; only the session is new. One exchange less to be lost.
+        known = self.sockaddr
+        self._initsession()
+        self.sockaddr, self.ipmiversion = known, _IPMI_2
+        self.ipmicallback = self._got_channel_auth_cap
+        self._open_rmcpplus_request()
+
+    def _timedout(self) -> None:
+        if self.logging:
+            # pyghmi adds a second each time, and gives up after the second time.
+            self.timeout -= 1 - _LOGIN_SECONDS
+            self.logontries = max(self.logontries, 1)
+        super()._timedout()
 
 
 def _receive(mysocket: socket.socket, size: int) -> Any:

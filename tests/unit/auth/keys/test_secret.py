@@ -44,9 +44,7 @@ def test_the_check_is_the_documented_one() -> None:
 
 
 @given(key=keys, place=st.integers(0, len(TEXT) - 1), other=characters)
-def test_a_key_with_one_changed_character_is_refused(
-    key: KeyText, place: int, other: str
-) -> None:
+def test_a_key_with_one_changed_character_is_refused(key: KeyText, place: int, other: str) -> None:
     text = str(key)
     assume(text[place] != other)
     assert parse(text[:place] + other + text[place + 1 :]) is None

@@ -1,5 +1,7 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,7 +26,7 @@ from services.server_ops.operations.states import HOLDING, State, StepState
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FAILURE = Failure("BMC_UNREACHABLE", "The server's BMC did not answer.", Fault.PROVIDER)
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Operation, datetime], Operation]] = {
     "begin 0": lambda o, now: begin_step(o, 0, now),
     "end 0": lambda o, now: end_step(o, 0, now),
     "begin 1": lambda o, now: begin_step(o, 1, now),
@@ -35,7 +37,7 @@ CHANGES = {
 }
 
 
-def operation(**changes: object) -> Operation:
+def operation(**changes: Any) -> Operation:
     return replace(
         Operation(
             id=UUID(int=1),

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -25,7 +26,7 @@ from services.server_ops.store.operations import SqlOperations
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 
-def operation(**changes: object) -> Operation:
+def operation(**changes: Any) -> Operation:
     return replace(
         Operation(
             id=uuid4(),

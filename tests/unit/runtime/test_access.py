@@ -1,0 +1,61 @@
+import pytest
+from f2h.access.v1.capability_pb2 import CapabilityInfo
+
+from services.auth.bootstrap import CHECKED
+from services.runtime.access import CATALOGUE, Audience, Rule, rules
+
+PRODUCT = """
+antihack.us_unblock | US anti-hack unblock (body)                    | body
+antihack.status     | Antihack (fail2ban) status                     | server
+antihack.unban      | Unban antihack / fail2ban                      | server
+antispam.status     | Antispam (Spamhaus) status                     | server
+antispam.unblock    | Antispam unblock                               | server
+server.details      | Server / netboot details (GET /servers/{host}) | server
+rescue.exit         | Exit rescue                                    | server
+install.status      | Install lifecycle status                       | server
+ipmi.status         | IPMI status                                    | server
+server.reboot       | Reboot server                                  | server
+server.power        | Power on / off                                 | server
+rescue.enter        | Enter rescue                                   | server
+install.start       | Start install                                  | server
+ip.manage           | Manage IPs                                     | server
+ptr.update          | Update PTR records                             | server
+monitoring.read     | Monitoring data                                | server
+"""
+"""The table of the product page, letter for letter."""
+
+
+def test_the_catalogue_is_the_table_of_the_product_page() -> None:
+    table = [tuple(map(str.strip, line.split("|"))) for line in PRODUCT.strip().splitlines()]
+    assert len(table) == 16
+    assert [
+        (info.id, info.label, CapabilityInfo.Scope.Name(info.scope).lower())
+        for info in CATALOGUE.values()
+    ] == table
+    assert [*CATALOGUE] == [row[0] for row in table]
+
+
+RULES = rules(*CHECKED)
+
+
+@pytest.mark.parametrize("path", RULES)
+def test_every_rpc_says_who_may_call_it(path: str) -> None:
+    rule = RULES[path]
+    assert rule.audiences
+    assert Audience.AUDIENCE_UNSPECIFIED not in rule.audiences
+    if Audience.CUSTOMER in rule.audiences:
+        assert rule.capability in CATALOGUE, "a customer's call needs a capability"
+    else:
+        assert rule.capability == ""
+
+
+def test_a_reboot_needs_its_capability_on_its_server() -> None:
+    assert RULES["/f2h.server_ops.v1.RebootService/RebootServer"] == Rule(
+        frozenset({Audience.CUSTOMER}), "server.reboot", "hostname"
+    )
+
+
+def test_keys_are_no_business_of_a_customers_key() -> None:
+    for path, rule in RULES.items():
+        if path.startswith("/f2h.auth.v1.KeyService/"):
+            assert rule.audiences == {Audience.SESSION, Audience.NOC}
