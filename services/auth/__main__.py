@@ -11,11 +11,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.auth.bootstrap import SERVICES, build
-from services.auth.keys.digests import PEPPER_BYTES
 from services.auth.settings import AuthSettings
 from services.runtime import logs, server
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
+from services.runtime.settings import KEY_BYTES
 
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 
@@ -40,7 +40,7 @@ async def create_noc_key(settings: AuthSettings, label: str, secret_file: Path |
 
 def create_secrets(folder: Path) -> None:
     """Makes what a new installation needs, each unless it is there: pepper and signing key."""
-    pepper = base64.b64encode(secrets.token_bytes(PEPPER_BYTES)).decode()
+    pepper = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     write_once(folder / "f2h_auth_peppers", json.dumps({"1": pepper}))
     private = Ed25519PrivateKey.generate()
     key = base64.b64encode(private.private_bytes_raw()).decode()

@@ -1,22 +1,17 @@
 """The settings of auth: F2H_AUTH_*, and files for what is secret."""
 
-from typing import Self
-
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import Base64Bytes, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 from pydantic_settings import SettingsConfigDict
 
-from services.auth.keys.digests import PEPPER_BYTES
-from services.runtime.settings import Address, ServiceSettings
-
-SIGNING_KEY_BYTES = 32
+from services.runtime.settings import Address, Key, KeyNumber, ServiceSettings
 
 
 class SigningKey(BaseModel):
     """The Ed25519 key that principals are signed with."""
 
-    number: int
-    key: Base64Bytes
+    number: KeyNumber
+    key: Key
 
     def private(self) -> Ed25519PrivateKey:
         """The key, ready to sign with."""
@@ -31,24 +26,16 @@ class AuthSettings(ServiceSettings):
     listen: Address = "127.0.0.1:50051"
     database_url: str = "sqlite:///.run/auth.db"
     server_ops: Address = "127.0.0.1:50052"
-    peppers: dict[int, Base64Bytes] = Field(min_length=1)
-    """Secret. The numbered peppers of key digests, 32 bytes or more each, base64; the highest
+    peppers: dict[KeyNumber, Key] = Field(min_length=1)
+    """Secret. The numbered peppers of key digests, 32 bytes each, base64; the highest
     number is used for new keys."""
     principal_signing_key: SigningKey
     """Secret. {"number": …, "key": 32 bytes, base64}."""
-    principal_public_keys: dict[int, Base64Bytes] = Field(default_factory=dict)
+    principal_public_keys: dict[KeyNumber, Key] = Field(default_factory=dict)
     """Those of earlier signing keys; the present one's is derived."""
     key_cache_size: int = Field(100_000, ge=1)
     key_cache_seconds: float = Field(0.5, ge=0, le=1)
     """How long a key that another process revoked may still pass. A second at most: promised."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if any(len(pepper) < PEPPER_BYTES for pepper in self.peppers.values()):
-            raise ValueError(f"peppers: every pepper must have {PEPPER_BYTES} bytes or more")
-        if len(self.principal_signing_key.key) != SIGNING_KEY_BYTES:
-            raise ValueError(f"principal_signing_key: the key must have {SIGNING_KEY_BYTES} bytes")
-        return self
 
     def public_keys(self) -> dict[int, Ed25519PublicKey]:
         """The public keys, that of the signing key among them."""

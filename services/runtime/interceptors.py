@@ -34,27 +34,43 @@ _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-class Layers(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
-    """Applies layers to every unary RPC, the first one outermost."""
+class Layers:
+    """Layers for every unary RPC of a server, the first one outermost."""
 
     def __init__(self, *layers: Layer) -> None:
         self.layers = layers
-        # A handler is wrapped once, not on every call.
-        self._wrapped: dict[str, Any] = {}
 
-    async def intercept_service(self, continuation: Any, details: Any) -> Any:
-        """The handler for a call, wrapped."""
-        path = details.method
-        wrapped = self._wrapped.get(path)
-        if wrapped is None:
-            handler = await continuation(details)
-            if handler is None or handler.unary_unary is None:
-                return handler
-            inner = handler.unary_unary
-            for layer in reversed(self.layers):
-                inner = layer(path, inner)
-            wrapped = self._wrapped[path] = handler._replace(unary_unary=inner)
-        return wrapped
+    def around(self, path: str, handler: Any) -> Any:
+        """The handler of the RPC with this path, in its layers."""
+        inner = handler.unary_unary
+        if inner is None:
+            return handler
+        for layer in reversed(self.layers):
+            inner = layer(path, inner)
+        return handler._replace(unary_unary=inner)
+
+
+class LayeredServer:
+    """What services are added to in place of a server, so that they stand within the layers.
+
+    grpc.aio's own interceptors make tasks of their own for every call; this costs nothing then.
+    """
+
+    def __init__(self, server: grpc.aio.Server, layers: Layers) -> None:
+        self._server = server
+        self._layers = layers
+
+    def add_generic_rpc_handlers(self, _handlers: Any) -> None:
+        """Generated code says everything twice; what follows is enough."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Adds the methods of a service. Called by the generated `add_…_to_server`."""
+        layered = {
+            name: self._layers.around(f"/{service}/{name}", handler)
+            for name, handler in handlers.items()
+        }
+        generic = grpc.method_handlers_generic_handler(service, layered)
+        self._server.add_generic_rpc_handlers((generic,))
 
 
 def report(path: str, handler: Handler) -> Handler:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -32,7 +32,14 @@ def _withhold_secrets(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """A second line of defence: a field with such a name is never written, whoever logs it."""
-    for name in event:
-        if any(word in name.lower() for word in _SECRET):
-            event[name] = "[withheld]"
-    return event
+    return {name: _withheld(name, value) for name, value in event.items()}
+
+
+def _withheld(name: str, value: Any) -> Any:
+    if any(word in name.lower() for word in _SECRET):
+        return "[withheld]"
+    if isinstance(value, Mapping):
+        return {inner: _withheld(str(inner), each) for inner, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_withheld("", each) for each in value]
+    return value

@@ -1,7 +1,6 @@
 """Paging as AIP-158 has it: an opaque token that says where the page before ended."""
 
 import base64
-import binascii
 
 from services.runtime.errors import invalid
 
@@ -22,5 +21,5 @@ def decode_token(token: str) -> str:
     """The sort key in a token, "" for the first page. Raises ApiError(INVALID_REQUEST)."""
     try:
         return base64.b64decode(token, b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of base64 and of UTF-8
         raise invalid("page_token", "must be the next_page_token of an earlier answer") from None

@@ -1,7 +1,6 @@
 """The signed principal: who a call is made for, vouched for by auth, verified by every service."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 
 from cachetools import LRUCache
@@ -64,7 +63,7 @@ class PrincipalVerifier:
             signed = SignedPrincipal.FromString(base64.b64decode(header, b"-_", validate=True))
             self._public_keys[signed.signing_key].verify(signed.signature, signed.principal)
             return Principal.FromString(signed.principal)
-        except (binascii.Error, ValueError, DecodeError, KeyError, InvalidSignature):
+        except (ValueError, DecodeError, KeyError, InvalidSignature):
             raise _invalid() from None
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import grpc.aio
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime.interceptors import Layers
+from services.runtime.interceptors import LayeredServer, Layers
 
 OPEN_PATHS = frozenset(
     {
@@ -26,16 +27,15 @@ log = structlog.get_logger()
 
 
 def build(layers: Layers, add_services: Callable[[grpc.aio.Server], None]) -> grpc.aio.Server:
-    """A server with our interceptors and the services that `add_services` adds."""
+    """A server with the services that `add_services` adds, each within the layers."""
     server = grpc.aio.server(
-        interceptors=[layers],
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             # Two processes must not answer on one port by accident: the second one fails to start.
             ("grpc.so_reuseport", 0),
         ],
     )
-    add_services(server)
+    add_services(cast("grpc.aio.Server", LayeredServer(server, layers)))
     return server
 
 

@@ -1,12 +1,29 @@
 """What every service can be told. A wrong value stops it at start, naming the field."""
 
 import os
+import re
 import sys
 from typing import Annotated, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import Base64Bytes, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Base64Bytes, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+KEY_BYTES = 32
+"""The size of every key here: Ed25519, AES-256, and what HMAC-SHA-256 deserves at least."""
+
+
+def _has_key_size(key: bytes) -> bytes:
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"must be the base64 of {KEY_BYTES} bytes")
+    return key
+
+
+Key = Annotated[Base64Bytes, AfterValidator(_has_key_size)]
+"""A key of 32 bytes, base64."""
+
+KeyNumber = Annotated[int, Field(ge=1, le=65535)]
+"""Keys are numbered, so that they can be replaced without a gap."""
 
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]
 """A host and a port, "127.0.0.1:50051"."""
@@ -26,7 +43,7 @@ class ServiceSettings(BaseSettings):
 
     listen: Address
     """Where its gRPC server listens."""
-    principal_public_keys: dict[int, Base64Bytes]
+    principal_public_keys: dict[KeyNumber, Key]
     """The numbered Ed25519 public keys that principals are verified with, 32 bytes each, base64."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     drain_seconds: float = Field(5.0, ge=0, le=300)
@@ -45,8 +62,12 @@ class ServiceSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            prefix = cls.model_config.get("env_prefix", "")
-            for fault in error.errors():
-                name = prefix + "_".join(str(part) for part in fault["loc"])
-                print(f"{name.upper()}: {fault['msg']}", file=sys.stderr)
-            raise SystemExit(2) from None
+            faults = [(str(fault["loc"][0]), fault["msg"]) for fault in error.errors()]
+        except SettingsError as error:
+            # A value that should be JSON and is not. The library's text may hold the value.
+            named = re.search(r'field "(\w+)"', str(error))
+            faults = [(named[1] if named else "", "must be JSON")]
+        prefix = cls.model_config.get("env_prefix", "")
+        for field, text in faults:
+            print(f"{prefix}{field.upper()}: {text}", file=sys.stderr)
+        raise SystemExit(2)

@@ -2,11 +2,10 @@
 
 from typing import Self
 
-from pydantic import Base64Bytes, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.settings import Address, ServiceSettings
-from services.server_ops.store.sealing import KEY_BYTES
+from services.runtime.settings import Address, Key, KeyNumber, ServiceSettings
 
 
 class ServerOpsSettings(ServiceSettings):
@@ -20,7 +19,7 @@ class ServerOpsSettings(ServiceSettings):
     """Where workflows are kept; by default beside the database: a file of its own for SQLite, a
     schema of its own for PostgreSQL."""
     auth: Address = "127.0.0.1:50051"
-    bmc_keys: dict[int, Base64Bytes] = Field(min_length=1)
+    bmc_keys: dict[KeyNumber, Key] = Field(min_length=1)
     """Secret. The numbered keys that BMC credentials are sealed with, 32 bytes each, base64."""
     instance: str = Field("server_ops-1", pattern="^[A-Za-z0-9_.-]{1,64}$")
     """Names this process. Work under way is taken up by the process of the same name."""
@@ -33,8 +32,6 @@ class ServerOpsSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if any(len(key) != KEY_BYTES for key in self.bmc_keys.values()):
-            raise ValueError(f"bmc_keys: every key must have {KEY_BYTES} bytes")
         if not self.durable_url:
             stem = self.database_url.removesuffix(".db")
             sqlite = self.database_url.startswith("sqlite")

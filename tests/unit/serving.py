@@ -1,8 +1,8 @@
 """A service of ours behind pytest-grpc's fixtures.
 
-pytest-grpc's own server runs handlers in threads and cannot serve async ones. So a test's conftest
-overrides `grpc_server` with a grpc.aio server on the event loop of a thread, made here; channels and
-stubs are those of pytest-grpc.
+pytest-grpc's own server runs handlers in threads and cannot serve async ones. So a conftest
+overrides `grpc_server` with a grpc.aio server on the event loop of a thread, made here; channels
+and stubs are those of pytest-grpc.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def new_address() -> str:
 
 
 def signed(**fields: Any) -> Metadata:
-    """The metadata of a call by this principal, which holds for half a minute if nothing is said."""
+    """The metadata of a call by this principal, which holds for half a minute by default."""
     end = int(system_clock().timestamp()) + 30
     principal = Principal(**{"expire_seconds": end, **fields})
     return ((HEADER, PrincipalSigner(1, SIGNING_KEY).sign(principal)),)
@@ -84,7 +84,7 @@ def served(
 def status_of(error: grpc.RpcError) -> status_pb2.Status:
     """The google.rpc.Status that a refused call carries; it agrees with the call's own status."""
     assert isinstance(error, grpc.Call)
-    trailing = {name: value for name, value in error.trailing_metadata() or ()}
+    trailing = dict(error.trailing_metadata() or ())
     content = trailing["grpc-status-details-bin"]
     assert isinstance(content, bytes)
     status = status_pb2.Status.FromString(content)

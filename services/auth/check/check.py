@@ -146,11 +146,12 @@ class Check:
             raise ApiError(Reason.KEY_EXPIRED, "This API key has expired.")
         if record.networks:
             address = _address(attempt.address)
-            if not any(address in network for network in record.networks):
+            if address is None or not any(address in network for network in record.networks):
+                told = str(address or attempt.address)
                 raise ApiError(
                     Reason.ADDRESS_NOT_ALLOWED,
-                    f"This API key may not be used from {address}.",
-                    metadata={"client_address": str(address)},
+                    f"This API key may not be used from {told}.",
+                    metadata={"client_address": told},
                 )
         if record.audience not in rule.audiences:
             allowed = ", ".join(sorted(Audience.Name(each) for each in rule.audiences))
@@ -184,9 +185,15 @@ class Check:
 
 
 @lru_cache(maxsize=4096)
-def _address(text: str) -> IPv4Address | IPv6Address:
-    """The client's address; an IPv4 address that came as ::ffff:a.b.c.d is an IPv4 address."""
-    address = ip_address(text.partition("%")[0])
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """The client's address; an IPv4 address that came as ::ffff:a.b.c.d is an IPv4 address.
+
+    None for what is no address at all, which is then in no network.
+    """
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
     return getattr(address, "ipv4_mapped", None) or address
 
 

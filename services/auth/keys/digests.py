@@ -7,8 +7,6 @@ in the database: who reads the database alone can neither use nor test a key.
 import hmac
 from collections.abc import Mapping
 
-PEPPER_BYTES = 32
-
 
 class Digests:
     """Makes digests with the newest pepper and compares with any."""

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from ipaddress import ip_network
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select, text
 from sqlmodel import col
 
 from services.auth.check.check import KeyRecord
@@ -22,7 +23,14 @@ _RECORD = select(
     col(ApiKeyRow.policy_digest),
     col(ApiKeyRow.expire_time),
     col(ApiKeyRow.revoke_time),
+).where(col(ApiKeyRow.id) == bindparam("id"))
+"""Built once: every check of a key that is not cached needs it."""
+
+_ADD_POLICY = text(
+    "INSERT INTO policy (digest, content) VALUES (:digest, :content) ON CONFLICT DO NOTHING"
 )
+"""The same policy may be there, or come at the same moment: both are this one. Spelled out, because
+SQLAlchemy has a form of its own for each database, and both databases have this one."""
 
 
 class SqlKeys:
@@ -34,7 +42,9 @@ class SqlKeys:
     async def add(self, key: ApiKey, digest: SecretDigest) -> None:
         policy = key.policy()
         async with self._database.write() as session:
-            await session.merge(PolicyRow(digest=policy.digest(), content=policy.encode()))
+            await session.execute(
+                _ADD_POLICY, {"digest": policy.digest(), "content": policy.encode()}
+            )
             session.add(
                 ApiKeyRow(
                     id=key.id,
@@ -54,9 +64,12 @@ class SqlKeys:
             )
 
     async def get(self, key_id: str) -> ApiKey | None:
-        async with self._database.read() as session:
-            row = await session.get(ApiKeyRow, key_id)
-        return _customers(row)
+        rows = await self._database.fetch(
+            select(ApiKeyRow).where(
+                col(ApiKeyRow.id) == key_id, col(ApiKeyRow.audience) == Audience.CUSTOMER
+            )
+        )
+        return _key(rows[0]) if rows else None
 
     async def page(self, account: str, after: str, limit: int) -> list[ApiKey]:
         query = select(ApiKeyRow).where(
@@ -70,28 +83,26 @@ class SqlKeys:
                 | ((col(ApiKeyRow.create_time) == last) & (col(ApiKeyRow.id) < key_id))
             )
         query = query.order_by(col(ApiKeyRow.create_time).desc(), col(ApiKeyRow.id).desc())
-        async with self._database.read() as session:
-            rows = (await session.execute(query.limit(limit))).scalars()
-            return [_key(row) for row in rows]
+        return [_key(row) for row in await self._database.fetch(query.limit(limit))]
 
     async def revoke(self, key_id: str, now: datetime) -> ApiKey | None:
         async with self._database.write() as session:
             row = await session.get(ApiKeyRow, key_id)
-            if row is not None and row.audience == Audience.CUSTOMER:
-                row.revoke_time = row.revoke_time or now
-        return _customers(row)
+            if row is None or row.audience != Audience.CUSTOMER:
+                return None
+            row.revoke_time = row.revoke_time or now
+        return _key(row)
 
     async def policy(self, digest: bytes) -> bytes | None:
-        async with self._database.read() as session:
-            row = await session.get(PolicyRow, digest)
-        return row.content if row else None
+        query = select(col(PolicyRow.content)).where(col(PolicyRow.digest) == digest)
+        rows = await self._database.fetch(query)
+        return bytes(rows[0].content) if rows else None
 
     async def record(self, key_id: str) -> KeyRecord | None:
-        async with self._database.read() as session:
-            found = await session.execute(_RECORD.where(col(ApiKeyRow.id) == key_id))
-            row = found.first()
-        if row is None:
+        rows = await self._database.fetch(_RECORD, {"id": key_id})
+        if not rows:
             return None
+        row = rows[0]
         return KeyRecord(
             id=key_id,
             audience=access.Audience.Value(row.audience),
@@ -106,11 +117,7 @@ class SqlKeys:
         )
 
 
-def _customers(row: ApiKeyRow | None) -> ApiKey | None:
-    return _key(row) if row is not None and row.audience == Audience.CUSTOMER else None
-
-
-def _key(row: ApiKeyRow) -> ApiKey:
+def _key(row: ApiKeyRow | Row[*tuple[Any, ...]]) -> ApiKey:
     return ApiKey(
         id=row.id,
         audience=Audience(row.audience),

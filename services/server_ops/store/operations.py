@@ -6,16 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.runtime.database import Database, utc
 from services.server_ops.operations.operation import Failure, Fault, Kind, Operation, Step
 from services.server_ops.operations.repository import RequestIdReused, ServerHeld
-from services.server_ops.operations.states import HOLDING, State, StepState
-from services.server_ops.store.tables import OperationRow
+from services.server_ops.operations.states import State, StepState
+from services.server_ops.store.tables import HOLDS, OperationRow
 
 
 class SqlOperations:
@@ -27,25 +26,22 @@ class SqlOperations:
     async def accept(self, operation: Operation) -> tuple[Operation, bool]:
         # Nearly every refusal is found by reading, without the one lock on writing. What slips
         # through at the same moment is stopped by the constraints.
-        async with self._database.read() as session:
-            accepted = await _accepted_before(session, operation)
+        accepted = await self._accepted_before(operation)
         if accepted is not None:
             return accepted, False
         try:
             async with self._database.write() as session:
                 session.add(_row(operation))
         except IntegrityError:
-            async with self._database.read() as session:
-                accepted = await _accepted_before(session, operation)
+            accepted = await self._accepted_before(operation)
             if accepted is None:
                 raise
             return accepted, False
         return operation, True
 
     async def find(self, operation: UUID) -> Operation | None:
-        async with self._database.read() as session:
-            row = await session.get(OperationRow, operation)
-        return _operation(row) if row else None
+        query = select(OperationRow).where(col(OperationRow.id) == operation)
+        return await self._first(query)
 
     async def update(self, operation: UUID, change: Callable[[Operation], Operation]) -> Operation:
         async with self._database.write() as session:
@@ -56,33 +52,32 @@ class SqlOperations:
         return changed
 
     async def unfinished(self) -> list[Operation]:
-        query = select(OperationRow).where(col(OperationRow.state).in_(HOLDING))
-        async with self._database.read() as session:
-            return [_operation(row) for row in (await session.execute(query)).scalars()]
+        query = select(OperationRow).where(HOLDS)
+        return [_operation(row) for row in await self._database.fetch(query)]
 
+    async def _accepted_before(self, operation: Operation) -> Operation | None:
+        """The operation of the same request. Raises RequestIdReused and ServerHeld."""
+        if operation.request_id:
+            same = select(OperationRow).where(
+                col(OperationRow.account) == operation.account,
+                col(OperationRow.request_id) == operation.request_id,
+            )
+            earlier = await self._first(same)
+            if earlier is not None:
+                return _same_request(earlier, operation)
+        holding = select(OperationRow).where(col(OperationRow.server) == operation.server, HOLDS)
+        holder = await self._first(holding)
+        if holder is None:
+            return None
+        # It may have been accepted between the two queries, as this very request.
+        named = (holder.account, holder.request_id) == (operation.account, operation.request_id)
+        if operation.request_id and named:
+            return _same_request(holder, operation)
+        raise ServerHeld(holder)
 
-async def _accepted_before(session: AsyncSession, operation: Operation) -> Operation | None:
-    """The operation of the same request. Raises RequestIdReused and ServerHeld."""
-    if operation.request_id:
-        query = select(OperationRow).where(
-            col(OperationRow.account) == operation.account,
-            col(OperationRow.request_id) == operation.request_id,
-        )
-        row = (await session.execute(query)).scalar_one_or_none()
-        if row is not None:
-            return _same_request(_operation(row), operation)
-    query = select(OperationRow).where(
-        col(OperationRow.server) == operation.server, col(OperationRow.state).in_(HOLDING)
-    )
-    row = (await session.execute(query)).scalar_one_or_none()
-    if row is None:
-        return None
-    holder = _operation(row)
-    # It may have been accepted between the two queries, as this very request.
-    named = (holder.account, holder.request_id) == (operation.account, operation.request_id)
-    if operation.request_id and named:
-        return _same_request(holder, operation)
-    raise ServerHeld(holder)
+    async def _first(self, query: Select[OperationRow]) -> Operation | None:
+        rows = await self._database.fetch(query)
+        return _operation(rows[0]) if rows else None
 
 
 def _same_request(earlier: Operation, operation: Operation) -> Operation:
@@ -115,7 +110,7 @@ def _columns(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _operation(row: OperationRow) -> Operation:
+def _operation(row: OperationRow | Row[*tuple[Any, ...]]) -> Operation:
     return Operation(
         id=row.id,
         kind=Kind(row.kind),

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from services.runtime.database import Database, utc
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.inventory.server import AddressTaken, Server, ServerBusy, ServerView
-from services.server_ops.operations.states import HOLDING
 from services.server_ops.store.sealing import Sealer
-from services.server_ops.store.tables import OperationRow, ServerIpRow, ServerRow
+from services.server_ops.store.tables import HOLDS, OperationRow, ServerIpRow, ServerRow
 
 _VIEW = select(
     col(ServerRow.hostname),
@@ -25,8 +24,11 @@ _VIEW = select(
     col(OperationRow.id),
 ).outerjoin(
     OperationRow,
-    (col(OperationRow.server) == col(ServerRow.hostname)) & col(OperationRow.state).in_(HOLDING),
+    (col(OperationRow.server) == col(ServerRow.hostname)) & HOLDS,
 )
+
+_FIND = _VIEW.where(col(ServerRow.hostname) == bindparam("hostname"))
+"""Built once: every call of a customer needs it."""
 
 
 class SqlServers:
@@ -37,10 +39,8 @@ class SqlServers:
         self._sealer = sealer
 
     async def find(self, hostname: str) -> ServerView | None:
-        async with self._database.read() as session:
-            found = await session.execute(_VIEW.where(col(ServerRow.hostname) == hostname))
-            row = found.first()
-        return _view(row) if row else None
+        rows = await self._database.fetch(_FIND, {"hostname": hostname})
+        return _view(rows[0]) if rows else None
 
     async def page(
         self, *, account: str, hostnames: frozenset[str] | None, after: str, limit: int
@@ -50,25 +50,23 @@ class SqlServers:
             query = query.where(col(ServerRow.account) == account)
         if hostnames is not None:
             query = query.where(col(ServerRow.hostname).in_(hostnames))
-        async with self._database.read() as session:
-            rows = await session.execute(query.order_by(col(ServerRow.hostname)).limit(limit))
-        return [_view(row) for row in rows]
+        query = query.order_by(col(ServerRow.hostname)).limit(limit)
+        return [_view(row) for row in await self._database.fetch(query)]
 
     async def owned(self, account: str, hostnames: list[str]) -> list[str]:
         query = select(col(ServerRow.hostname)).where(
             col(ServerRow.account) == account, col(ServerRow.hostname).in_(hostnames)
         )
-        async with self._database.read() as session:
-            return [*(await session.execute(query)).scalars()]
+        return [row.hostname for row in await self._database.fetch(query)]
 
     async def bmc(self, hostname: str) -> BmcEndpoint | None:
         query = select(
             col(ServerRow.bmc_address), col(ServerRow.bmc_port), col(ServerRow.bmc_credentials)
         ).where(col(ServerRow.hostname) == hostname)
-        async with self._database.read() as session:
-            row = (await session.execute(query)).first()
-        if row is None:
+        rows = await self._database.fetch(query)
+        if not rows:
             return None
+        row = rows[0]
         username, password = self._sealer.open(hostname, row.bmc_credentials)
         return BmcEndpoint(row.bmc_address, row.bmc_port, username, password)
 
@@ -104,7 +102,7 @@ class SqlServers:
             if row is None:
                 return False
             holding = select(col(OperationRow.id)).where(
-                col(OperationRow.server) == hostname, col(OperationRow.state).in_(HOLDING)
+                col(OperationRow.server) == hostname, HOLDS
             )
             holder = (await session.execute(holding)).scalar_one_or_none()
             if holder is not None:

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, DateTime, Index, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, Column, DateTime, Index, UniqueConstraint, literal_column, text
+from sqlmodel import Field, SQLModel, col
 
 from services.server_ops.operations.states import HOLDING
 
 _HOLDING = text("state IN ({})".format(", ".join(f"'{state}'" for state in HOLDING)))
+"""The condition of the index, in literals."""
 
 
 def _time(*, nullable: bool = False) -> Any:
@@ -73,3 +74,8 @@ class OperationRow(SQLModel, table=True):
     update_time: datetime = _time()
     end_time: datetime | None = _time(nullable=True)
     sent_time: datetime | None = _time(nullable=True)
+
+
+HOLDS = col(OperationRow.state).in_([literal_column(f"'{state}'") for state in HOLDING])
+"""Whether an operation holds its server. In literals: with parameters, SQLite cannot see that this
+is the condition of the index."""

@@ -1,10 +1,10 @@
-"""A machine behind a BMC driver, real or in memory, with the same knobs: what the contract needs."""
+"""A machine behind a BMC driver, real or in memory, with the same knobs for the contract."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from lab.ipmi_sim import IpmiSim
 from lab.lossy import Direction, LossyProxy
@@ -15,7 +15,11 @@ from tests.integration.bmc.tap import Tap
 from tests.unit.server_ops.bmc.fake_bmc import FakeBmc, FakeMachine, Trouble
 
 LIMITS = Limits(
-    observe_seconds=3, login_seconds=3, answer_seconds=0.5, spacing_seconds=0.02, idle_seconds=20
+    observe_seconds=2.5,
+    login_seconds=2.5,
+    answer_seconds=0.5,
+    spacing_seconds=0.02,
+    idle_seconds=20,
 )
 
 
@@ -57,11 +61,11 @@ class FakeRig:
 class IpmiRig:
     """ipmi_sim behind a proxy that reads what passes."""
 
-    def __init__(self, sim: IpmiSim, proxy: LossyProxy, limits: Limits = LIMITS) -> None:
+    def __init__(self, sim: IpmiSim, proxy: LossyProxy, limits: Limits, seed: int) -> None:
         self.sim = sim
         self.proxy = proxy
         self.endpoint = endpoint(sim, proxy.port)
-        self.tap = Tap(self.endpoint.password)
+        self.tap = Tap(self.endpoint.password, seed)
         self.driver = PyghmiBmc(limits)
         self.bmc: Bmc = self.driver
         proxy.drop = self.tap
@@ -90,13 +94,10 @@ def endpoint(sim: IpmiSim, port: int = 0) -> BmcEndpoint:
 
 
 @asynccontextmanager
-async def ipmi_rig(
-    folder: Path, *, loss: float = 0.0, seed: int = 0, **limits: float
-) -> AsyncIterator[IpmiRig]:
+async def ipmi_rig(folder: Path, *, seed: int = 0, **limits: Any) -> AsyncIterator[IpmiRig]:
     """One that is torn down with its worker logged out."""
-    with IpmiSim(folder, boot_seconds=0.1) as sim, LossyProxy(sim.port, seed=seed) as proxy:
-        rig = IpmiRig(sim, proxy, replace(LIMITS, **limits))
-        proxy.loss = loss
+    with IpmiSim(folder, boot_seconds=0.1) as sim, LossyProxy(sim.port) as proxy:
+        rig = IpmiRig(sim, proxy, replace(LIMITS, **limits), seed)
         try:
             yield rig
         finally:

@@ -1,7 +1,8 @@
-"""Reads what passes a proxy: RMCP+ is decrypted with the password, so that requests can be counted."""
+"""Reads what passes a proxy: RMCP+ is decrypted with the password, so that it can be counted."""
 
 import hashlib
 import hmac
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,13 +36,17 @@ class Message:
 
 
 class Tap:
-    """A LossyProxy's `drop`, which records every message and drops those that `lose` names."""
+    """A LossyProxy's `drop`: records every message, also the lost ones.
 
-    def __init__(
-        self, password: bytes, lose: Callable[[Message], bool] = lambda _message: False
-    ) -> None:
+    Lost are those that `lose` names, and any datagram with the probability `loss`. (What the proxy
+    itself loses it does not show.)
+    """
+
+    def __init__(self, password: bytes, seed: int = 0) -> None:
         self.messages: list[Message] = []
-        self.lose = lose
+        self.lose: Callable[[Message], bool] = lambda _message: False
+        self.loss = 0.0
+        self._random = random.Random(seed)
         self._password = password
         self._algorithm = hashlib.sha1
         self._rakp_1 = b""
@@ -50,9 +55,12 @@ class Tap:
 
     def __call__(self, datagram: bytes, direction: Direction) -> bool:
         with self._lock:
-            message = self._read(datagram, direction)
-            if message is None:
-                return False
+            lost = self._random.random() < self.loss
+            message = self._read(datagram, direction, lost=lost)
+            if message is None or lost:
+                if message is not None:
+                    self.messages.append(message)
+                return lost
             self.messages.append(message)
             return self.lose(message)
 
@@ -60,18 +68,19 @@ class Tap:
         """The chassis commands that left, each datagram for itself."""
         return [m for m in self.messages if m.is_command and m.direction is Direction.REQUEST]
 
-    def _read(self, datagram: bytes, direction: Direction) -> Message | None:
+    def _read(self, datagram: bytes, direction: Direction, *, lost: bool) -> Message | None:
         if len(datagram) < 16 or datagram[4] != 0x06:
             return None  # not RMCP+
         kind, payload = datagram[5] & 0x3F, datagram[16:]
-        match kind:
+        match kind if not lost else None:
             case 0x11 if payload[1] == 0:
                 self._algorithm = _HASHES[payload[16]]
             case 0x12:
                 self._rakp_1 = payload
             case 0x13 if payload[1] == 0:
                 self._keys.append(self._key(payload))
-        return self._decrypt(datagram, direction) if kind == IPMI and datagram[5] & 0x80 else None
+        encrypted = kind == IPMI and datagram[5] & 0x80
+        return self._decrypt(datagram, direction) if encrypted else None
 
     def _key(self, rakp_2: bytes) -> bytes:
         """The AES key of the session that begins: sections 13.31 and 13.32."""

@@ -1,4 +1,4 @@
-"""A chassis command is one datagram, whatever is lost: read off the wire, and counted at the BMC."""
+"""A chassis command is one datagram, whatever is lost: read off the wire, counted at the BMC."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from lab.lossy import Direction
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
-from services.server_ops.bmc.errors import BmcRefused, BmcUnreachable
+from services.server_ops.bmc.errors import BmcUnreachable
 from services.server_ops.bmc.observation import PowerState
 from tests.integration.bmc.rigs import ipmi_rig
 from tests.integration.bmc.tap import Message
@@ -19,41 +19,41 @@ RUNS = 30
 
 
 async def _reset_under_loss(folder: Path, seed: int) -> str:
-    limits = {"observe_seconds": 10, "login_seconds": 10, "answer_seconds": 1}
-    async with ipmi_rig(folder, loss=0.3, seed=seed, **limits) as rig:
+    limits = {"observe_seconds": 10, "login_seconds": 4, "answer_seconds": 0.7}
+    async with ipmi_rig(folder, seed=seed, **limits) as rig:
+        if seed % 3:
+            await rig.bmc.observe(rig.endpoint)  # two of three have a session when the loss begins
+        rig.tap.loss = 0.3
         try:
             outcome = (await rig.bmc.send_once(rig.endpoint, ChassisCommand.HARD_RESET)).name
         except BmcUnreachable:
             outcome = "UNREACHABLE"
         # What might resend later gets its chance: other calls on the same worker.
-        rig.proxy.loss = 0.0
+        rig.tap.loss = 0.0
         await rig.bmc.observe(rig.endpoint)
         executed, left = rig.executed(), len(rig.tap.commands())
-        assert executed <= left
-        if outcome == "UNREACHABLE":
-            assert (executed, rig.proxy.passed > 0) == (0, True)
-        if outcome == "ACKNOWLEDGED":
-            assert executed == 1
-        assert executed <= 1
-        assert left <= 1
-        return outcome
+        assert (outcome, left, executed) in {
+            ("ACKNOWLEDGED", 1, 1),
+            ("UNKNOWN", 1, 1),  # the answer was lost
+            ("UNKNOWN", 1, 0),  # the command was
+            ("UNREACHABLE", 0, 0),
+        }
+        return f"{outcome} {executed}"
 
 
 async def test_under_loss_no_command_leaves_twice_and_every_outcome_is_true(tmp_path: Path) -> None:
-    # One after another at their start, for a simulator's life hangs on the thread that starts it.
     outcomes = Counter[str]()
-    for begin in range(0, RUNS, 10):
-        runs = (_reset_under_loss(tmp_path / str(n), n) for n in range(begin, begin + 10))
+    for begin in range(0, RUNS, 15):
+        runs = (_reset_under_loss(tmp_path / str(n), n) for n in range(begin, begin + 15))
         outcomes.update(await asyncio.gather(*runs))
-    assert outcomes["ACKNOWLEDGED"] > 0
-    assert outcomes["UNKNOWN"] > 0
-    print(outcomes)
+    print(dict(outcomes))
+    assert {"ACKNOWLEDGED 1", "UNKNOWN 0", "UNKNOWN 1"} <= set(outcomes)
 
 
 @pytest.mark.parametrize("direction", Direction)
 async def test_the_wire_carries_the_command_once(tmp_path: Path, direction: Direction) -> None:
-    # Longer than every timer of pyghmi's: the first resend would come after a second at most.
-    async with ipmi_rig(tmp_path / "sim", answer_seconds=5) as rig:
+    # pyghmi's first resend would come after a second at most.
+    async with ipmi_rig(tmp_path / "sim", answer_seconds=3) as rig:
         rig.tap.lose = lambda m: m.is_command and m.direction is direction
         outcome = await rig.bmc.send_once(rig.endpoint, ChassisCommand.POWER_CYCLE)
         assert outcome is CommandOutcome.UNKNOWN
@@ -130,12 +130,3 @@ async def test_a_caller_that_gives_up_leaves_nothing_behind_that_sends(tmp_path:
         rig.be_well()
         await rig.bmc.observe(rig.endpoint)
         assert (len(rig.tap.commands()), rig.executed()) == (1, 0)
-
-
-async def test_a_command_that_the_bmc_refuses_names_its_completion_code(tmp_path: Path) -> None:
-    async with ipmi_rig(tmp_path / "sim") as rig:
-        with pytest.raises(BmcRefused) as refused:
-            await rig.bmc.send_once(rig.endpoint, ChassisCommand.SOFT_SHUTDOWN)
-        assert refused.value.completion_code >= 0x80
-        assert len(rig.tap.commands()) == 1
-        assert rig.executed() == 0

@@ -7,7 +7,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 from services.runtime.errors import ApiError, Violation, invalid
 
-REASONS = [name for name in Reason.keys() if name != "REASON_UNSPECIFIED"]
+REASONS = [name for name in Reason.keys() if name != "REASON_UNSPECIFIED"]  # noqa: SIM118  # it is no dict
 
 
 def details(error: ApiError) -> dict[str, Message]:

@@ -1,5 +1,7 @@
 import asyncio
 import hashlib
+from collections.abc import Iterator
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ names = st.text(max_size=8)
 
 @given(st.lists(names), st.lists(names), st.randoms())
 def test_a_digest_does_not_depend_on_order_or_repetition(
-    capabilities: list[str], servers: list[str], random: "st.random.Random"
+    capabilities: list[str], servers: list[str], random: Random
 ) -> None:
     digest = Policy(capabilities, servers).digest()
     mixed = [*capabilities, *capabilities[:2]], [*servers, *servers[:2]]
@@ -52,7 +54,7 @@ async def test_a_policy_is_fetched_once_with_the_first_principal_that_names_it()
 
 
 async def test_a_policy_that_could_not_be_fetched_is_asked_for_again() -> None:
-    answers = iter([ConnectionError(), POLICY])
+    answers: Iterator[Exception | Policy] = iter([ConnectionError(), POLICY])
 
     async def fetch(_digest: bytes, _header: str) -> Policy:
         answer = next(answers)

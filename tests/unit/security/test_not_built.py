@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from services.runtime.policy import Policy
 from services.security.bootstrap import MODULES
 from tests.unit.serving import Metadata, info_of, signed, status_of
 
-REQUESTS = {
+REQUESTS: dict[str, Any] = {
     "GetAntihackStatus": antihack_pb2.GetAntihackStatusRequest(hostname="ns1.example.net"),
     "UnbanAddress": antihack_pb2.UnbanAddressRequest(hostname="ns1.example.net", ip="192.0.2.1"),
     "UnblockUsAddress": antihack_pb2.UnblockUsAddressRequest(
@@ -86,8 +87,7 @@ def test_a_server_that_the_key_does_not_name_is_refused(
 ) -> None:
     if "hostname" not in method.input_type.fields_by_name:
         pytest.skip("it names no server")
-    request = type(REQUESTS[method.name])()
-    request.CopyFrom(REQUESTS[method.name])
+    request = copy.deepcopy(REQUESTS[method.name])
     request.hostname = "ns2.example.net"
     info = info_of(call(grpc_channel, method, request, customer))
     assert (info.reason, dict(info.metadata)) == (

@@ -68,6 +68,10 @@ class _PyghmiSession(pyghmi_session.Session):  # type: ignore[misc]
     Everything here concerns the login alone: its messages may be sent as often as one likes.
     """
 
+    ipmiversion: float
+    logontries: int
+    sockaddr: Any
+
     _logins = 0
 
     def _initsession(self) -> None:
@@ -133,14 +137,21 @@ class IpmiSession:
 
     @property
     def alive(self) -> bool:
-        """Whether pyghmi would send on it."""
-        return bool(self._session.logged) and not self._session.broken
+        """Whether pyghmi would send on it, and at once.
+
+        While it holds a payload that was not answered, it puts the next one into a queue and sends
+        it when it likes; what was left over by a login does that.
+        """
+        held = self._session.lastpayload or self._session.pendingpayloads
+        return bool(self._session.logged) and not self._session.broken and not held
 
     def ask(self, netfn: int, command: int, data: bytes = b"", *, seconds: float) -> Answer:
         """Sends one request in exactly one datagram, and waits so long for its answer.
 
         Raises Unanswered, and NotSent when it did not leave.
         """
+        if not self.alive:
+            raise NotSent
         answers: list[dict[str, Any]] = []
         try:
             self._session.raw_command(

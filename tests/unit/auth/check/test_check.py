@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from itertools import product
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -45,7 +46,7 @@ RULES = {
 }
 
 
-def record(key: KeyText, **changes: object) -> KeyRecord:
+def record(key: KeyText, **changes: Any) -> KeyRecord:
     policy = Policy(["server.reboot", "server.details"], ["ns1.example.net"])
     return replace(
         KeyRecord(
@@ -75,13 +76,13 @@ class CountedRecords:
         self.reads[key_id] += 1
         return self.records.get(key_id)
 
-    def make(self, **changes: object) -> KeyText:
+    def make(self, **changes: Any) -> KeyText:
         """The text of a new key with such a record."""
         key = generate()
         self.records[key.id] = record(key, **changes)
         return key
 
-    def change(self, key: KeyText, **changes: object) -> None:
+    def change(self, key: KeyText, **changes: Any) -> None:
         self.records[key.id] = replace(self.records[key.id], **changes)
 
 

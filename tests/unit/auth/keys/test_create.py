@@ -25,6 +25,9 @@ FORM = KeyForm(
 )
 
 
+OWNERS = {"ns1.example.net": "demo", "ns2.example.net": "demo", "ns3.example.net": "other"}
+
+
 class KeptKeys:
     """Keys in a list."""
 
@@ -50,16 +53,10 @@ class KeptKeys:
 class OwnedServers:
     """An inventory of two accounts. As server_ops does, it refuses to be asked for no account."""
 
-    _OWNERS = {
-        "ns1.example.net": "demo",
-        "ns2.example.net": "demo",
-        "ns3.example.net": "other",
-    }
-
     async def owned(self, account: str, hostnames: list[str]) -> frozenset[str]:
         if not account:
             raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, "server_ops refused the question")
-        return frozenset(name for name in hostnames if self._OWNERS.get(name) == account)
+        return frozenset(name for name in hostnames if OWNERS.get(name) == account)
 
 
 @pytest.fixture

@@ -179,7 +179,9 @@ def test_all_pages_together_are_all_keys_of_the_account_newest_first(
         ).key
         for _ in range(7)
     ]
-    found, token, sizes = [], "", []
+    found: list[key_pb2.ApiKey] = []
+    sizes: list[int] = []
+    token = ""
     while True:
         request = key_pb2.ListKeysRequest(account=account, page_size=3, page_token=token)
         page = grpc_stub.ListKeys(request, metadata=noc)

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from f2h.access.v1 import principal_pb2
@@ -18,7 +19,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 DIGEST = SecretDigest(3, bytes(range(32)))
 
 
-def key(number: int, **changes: object) -> ApiKey:
+def key(number: int, **changes: Any) -> ApiKey:
     return replace(
         ApiKey(
             id=f"{number:016x}",
@@ -115,7 +116,7 @@ async def test_keys_with_the_same_policy_can_be_made_at_once(keys: SqlKeys) -> N
 
 async def test_a_key_id_is_given_once(keys: SqlKeys) -> None:
     await keys.add(key(1), DIGEST)
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await keys.add(key(1, account="other"), DIGEST)
     assert await keys.page("other", "", 10) == []
 

@@ -1,0 +1,53 @@
+"""What a BMC refuses: on the simulated fleet's BMC, for ipmi_sim does whatever it is told."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.ipmi_sim import free_udp_port
+from lab.process import Process
+from lab.stack import ROOT
+from services.server_ops.adapters.bmc.pyghmi_bmc import PyghmiBmc
+from services.server_ops.bmc.command import ChassisCommand
+from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.errors import BmcRefused
+from services.server_ops.bmc.observation import PowerState
+from tests.integration.bmc.rigs import LIMITS
+from tests.integration.conftest import eventually
+
+WRONG_STATE = 0xD5
+"""Command not supported in present state, IPMI 2.0 table 5-2."""
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Iterator[BmcEndpoint]:
+    port = free_udp_port()
+    entry = {"hostname": "ns1.example.net", "address": "127.0.0.1", "port": port}
+    entry |= {"username": "admin", "password": "not-a-secret"}
+    config = tmp_path / "fleet.json"
+    config.write_text(json.dumps({"bmcs": [entry]}))
+    command = [sys.executable, "-m", "lab.fleet", "--config", str(config), "--boot-seconds", "0.5"]
+    log = tmp_path / "log"
+    process = Process("fleet", command, log, {"PYTHONPATH": str(ROOT)})
+    eventually(lambda: "listen" in log.read_text())
+    yield BmcEndpoint("127.0.0.1", port, b"admin", b"not-a-secret")
+    process.stop()
+
+
+async def test_a_refusal_names_its_completion_code_and_the_session_lives_on(
+    endpoint: BmcEndpoint,
+) -> None:
+    driver = PyghmiBmc(LIMITS)
+    try:
+        await driver.send_once(endpoint, ChassisCommand.POWER_OFF)
+        pids = driver.worker_pids()
+        with pytest.raises(BmcRefused) as refused:
+            await driver.send_once(endpoint, ChassisCommand.HARD_RESET)
+        assert refused.value.completion_code == WRONG_STATE
+        assert (await driver.observe(endpoint)).power is PowerState.OFF
+        assert driver.worker_pids() == pids
+    finally:
+        await driver.close()

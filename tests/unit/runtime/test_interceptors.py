@@ -1,0 +1,429 @@
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from f2h.access.v1.reason_pb2 import Reason
+from f2h.auth.v1 import key_pb2
+from f2h.server_ops.v1 import reboot_pb2
+from google.rpc import code_pb2
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from services.auth import bootstrap as auth
+from services.auth.settings import AuthSettings
+from services.runtime import server
+from services.runtime.access import Audience, Rule, rules
+from services.runtime.call import Call, current_call
+from services.runtime.clock import system_clock
+from services.runtime.database import migrate
+from services.runtime.errors import ApiError
+from services.runtime.interceptors import Admit, Grant, Layers, report, validate
+from services.runtime.policy import Policy, PolicyCache
+from services.runtime.principal import PrincipalVerifier
+from services.security import bootstrap as security
+from services.security.settings import SecuritySettings
+from services.server_ops import bootstrap as server_ops
+from services.server_ops.__main__ import MIGRATIONS as SERVER_OPS_MIGRATIONS
+from services.server_ops.settings import ServerOpsSettings
+from tests.unit.serving import (
+    SIGNING_KEY,
+    Metadata,
+    fields_of,
+    info_of,
+    new_address,
+    served,
+    signed,
+    status_of,
+)
+
+REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
+FORWARDED = "/test.Service/Forwarded"
+PUBLIC = "/test.Service/Public"
+NOC = "/test.Service/Noc"
+UNRULED = "/test.Service/Unruled"
+OPEN = "/test.Service/Open"
+
+RULES = {
+    REBOOT: rules(reboot_pb2)[REBOOT],
+    FORWARDED: Rule(frozenset({Audience.FORWARDED}), "", ""),
+    PUBLIC: Rule(frozenset({Audience.PUBLIC}), "", ""),
+    NOC: Rule(frozenset({Audience.NOC}), "", ""),
+}
+POLICY = Policy(["server.reboot"], ["ns1.example.net"])
+REQUEST = reboot_pb2.RebootServerRequest(hostname="ns1.example.net")
+
+
+class Answer:
+    """What the handlers of a test do, and the calls that reached them."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.do: Callable[[], object] = lambda: None
+
+    async def __call__(self, request: Any, _context: Any) -> Any:
+        self.calls.append(current_call())
+        self.do()
+        return request
+
+
+@pytest.fixture(scope="module")
+def answer() -> Answer:
+    return Answer()
+
+
+@pytest.fixture(autouse=True)
+def anew(answer: Answer) -> None:
+    answer.calls.clear()
+    answer.do = lambda: None
+
+
+@pytest.fixture(scope="module")
+def grpc_addr() -> str:
+    return new_address()
+
+
+@pytest.fixture(scope="module")
+def grpc_server(grpc_addr: str, answer: Answer) -> Iterator[grpc.aio.Server]:
+    async def fetch(digest: bytes, _header: str) -> Policy:
+        if digest != POLICY.digest():
+            raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, "no such policy")
+        return POLICY
+
+    admit = Admit(
+        RULES,
+        PrincipalVerifier({1: SIGNING_KEY.public_key()}, system_clock),
+        PolicyCache(fetch),
+        open_paths=frozenset({OPEN}),
+    )
+
+    def handler(behaviour: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(
+            behaviour,
+            request_deserializer=reboot_pb2.RebootServerRequest.FromString,
+            response_serializer=reboot_pb2.RebootServerRequest.SerializeToString,
+        )
+
+    async def opened(request: Any, _context: Any) -> Any:
+        return request
+
+    def add(to: grpc.aio.Server) -> None:
+        """As generated code does; whether a method has a rule or not, it is there."""
+        services: dict[str, dict[str, Any]] = {}
+        for path in (*RULES, UNRULED, OPEN):
+            _, service, method = path.split("/")
+            behaviour = opened if path == OPEN else answer
+            services.setdefault(service, {})[method] = handler(behaviour)
+        for service, methods in services.items():
+            generic = grpc.method_handlers_generic_handler(service, methods)
+            to.add_generic_rpc_handlers((generic,))
+            to.add_registered_method_handlers(service, methods)  # type: ignore[attr-defined]
+
+    @asynccontextmanager
+    async def build() -> AsyncIterator[grpc.aio.Server]:
+        yield server.build(Layers(report, admit, validate, Grant(RULES)), add)
+
+    with served(build, lambda built: built, grpc_addr) as built:
+        yield built
+
+
+@pytest.fixture
+def customer() -> Metadata:
+    return signed(audience=Audience.CUSTOMER, account="demo", policy_digest=POLICY.digest())
+
+
+def call(channel: grpc.Channel, path: str, metadata: Metadata = (), request: Any = REQUEST) -> Any:
+    rpc = channel.unary_unary(
+        path, request_serializer=lambda each: each.SerializeToString(), response_deserializer=None
+    )
+    return rpc(request, metadata=metadata, timeout=10)
+
+
+def refusal(
+    channel: grpc.Channel, path: str, metadata: Metadata = (), request: Any = REQUEST
+) -> Any:
+    with pytest.raises(grpc.RpcError) as refused:
+        call(channel, path, metadata, request)
+    return status_of(refused.value)
+
+
+# --- What the services are built with
+
+
+ORDER = ["report", "Admit", "validate", "Grant"]
+
+
+@pytest.fixture
+def built_with(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The layers of every server that is built in this test, by name."""
+    seen: list[list[str]] = []
+    original = server.build
+
+    def build(layers: Layers, add_services: Callable[[grpc.aio.Server], None]) -> Any:
+        seen.append([getattr(layer, "__name__", type(layer).__name__) for layer in layers.layers])
+        return original(layers, add_services)
+
+    monkeypatch.setattr(server, "build", build)
+    return seen
+
+
+def public_keys() -> dict[int, str]:
+    return {1: base64.b64encode(SIGNING_KEY.public_key().public_bytes_raw()).decode()}
+
+
+async def test_auth_is_built_with_the_layers_in_their_order(
+    built_with: list[list[str]], tmp_path: Path
+) -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    settings = AuthSettings.model_validate(
+        {
+            "database_url": f"sqlite:///{tmp_path / 'auth.db'}",
+            "peppers": {1: key},
+            "principal_signing_key": {"number": 1, "key": key},
+        }
+    )
+    async with auth.build(settings):
+        assert built_with == [ORDER]
+
+
+async def test_server_ops_is_built_with_the_layers_in_their_order(
+    built_with: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoWorkflows:
+        def __init__(self, *_: object) -> None: ...
+
+        def launch(self, _run: object) -> None: ...
+
+        def start(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(server_ops, "DurableWorkflows", NoWorkflows)
+    url = f"sqlite:///{tmp_path / 'server_ops.db'}"
+    await asyncio.to_thread(migrate, url, SERVER_OPS_MIGRATIONS)
+    settings = ServerOpsSettings.model_validate(
+        {
+            "database_url": url,
+            "bmc_keys": {1: base64.b64encode(bytes(32)).decode()},
+            "principal_public_keys": public_keys(),
+        }
+    )
+    async with server_ops.build(settings):
+        assert built_with == [ORDER]
+
+
+async def test_security_is_built_with_the_layers_in_their_order(
+    built_with: list[list[str]],
+) -> None:
+    settings = SecuritySettings.model_validate({"principal_public_keys": public_keys()})
+    async with security.build(settings):
+        assert built_with == [[*ORDER, "not_built"]]
+
+
+# --- report
+
+
+def test_an_unknown_failure_is_internal_and_says_nothing_of_itself(
+    grpc_channel: grpc.Channel, answer: Answer
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("canary: password in /etc")
+
+    answer.do = fail
+    status = refusal(grpc_channel, PUBLIC)
+    assert status.code == code_pb2.INTERNAL
+    assert info_of(status).reason == "INTERNAL"
+    assert b"canary" not in status.SerializeToString()
+    assert b"RuntimeError" not in status.SerializeToString()
+
+
+def aio_error() -> grpc.aio.AioRpcError:
+    nothing = grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(grpc.StatusCode.UNKNOWN, nothing, nothing, "canary", "canary")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: OperationalError("SELECT canary", {}, Exception("canary")),
+        lambda: InterfaceError("SELECT canary", {}, Exception("canary")),
+        lambda: PoolTimeoutError("canary"),
+        aio_error,
+    ],
+)
+def test_a_part_that_does_not_answer_is_said_to_be_unavailable(
+    grpc_channel: grpc.Channel, answer: Answer, make: Callable[[], Exception]
+) -> None:
+    def fail() -> None:
+        raise make()
+
+    answer.do = fail
+    status = refusal(grpc_channel, PUBLIC)
+    assert status.code == code_pb2.UNAVAILABLE
+    assert info_of(status).reason == "DEPENDENCY_UNAVAILABLE"
+    assert any(each.TypeName() == "google.rpc.RetryInfo" for each in status.details)
+    assert b"canary" not in status.SerializeToString()
+
+
+def test_a_refusal_of_ours_is_told_as_it_is(grpc_channel: grpc.Channel, answer: Answer) -> None:
+    error = ApiError(
+        Reason.SERVER_BUSY, "Beschäftigt.", metadata={"operation": "1"}, retry_after_seconds=2
+    )
+
+    def fail() -> None:
+        raise error
+
+    answer.do = fail
+    assert refusal(grpc_channel, PUBLIC) == error.status()
+
+
+# --- admit
+
+
+@pytest.mark.parametrize("path", [UNRULED, NOC, REBOOT, FORWARDED])
+def test_a_call_without_a_principal_is_refused(
+    grpc_channel: grpc.Channel, answer: Answer, path: str
+) -> None:
+    status = refusal(grpc_channel, path)
+    assert status.code == code_pb2.UNAUTHENTICATED
+    assert info_of(status).reason == "PRINCIPAL_INVALID"
+    assert not answer.calls
+
+
+@pytest.mark.parametrize("kind", [*Audience.keys()])
+def test_an_rpc_without_a_rule_is_refused_to_everybody(
+    grpc_channel: grpc.Channel, answer: Answer, kind: str
+) -> None:
+    metadata = signed(audience=Audience.Value(kind), policy_digest=POLICY.digest())
+    status = refusal(grpc_channel, UNRULED, metadata)
+    assert info_of(status).reason == "AUDIENCE_NOT_ALLOWED"
+    assert not answer.calls
+
+
+@pytest.mark.parametrize("kind", sorted({*Audience.keys()} - {"CUSTOMER"}))
+def test_a_call_for_customers_is_refused_to_others(
+    grpc_channel: grpc.Channel, answer: Answer, kind: str
+) -> None:
+    metadata = signed(audience=Audience.Value(kind), policy_digest=POLICY.digest())
+    status = refusal(grpc_channel, REBOOT, metadata)
+    assert info_of(status).reason == "AUDIENCE_NOT_ALLOWED"
+    assert not answer.calls
+
+
+def test_a_refusal_for_the_kind_of_caller_says_which_kinds_may_call(
+    grpc_channel: grpc.Channel, customer: Metadata
+) -> None:
+    """As protos/f2h/access/v1/reason.proto promises of AUDIENCE_NOT_ALLOWED."""
+    info = info_of(refusal(grpc_channel, NOC, customer))
+    assert dict(info.metadata) == {"audience": "NOC"}
+
+
+def test_a_key_without_the_capability_is_refused_naming_it(
+    grpc_addr: str, answer: Answer, customer: Metadata
+) -> None:
+    other = Policy(["ipmi.status"], ["ns1.example.net"])
+
+    async def fetch(_digest: bytes, _header: str) -> Policy:
+        return other
+
+    admit = Admit(
+        RULES, PrincipalVerifier({1: SIGNING_KEY.public_key()}, system_clock), PolicyCache(fetch)
+    )
+
+    class Context:
+        def invocation_metadata(self) -> Metadata:
+            return customer
+
+    async def run() -> None:
+        await admit(REBOOT, answer)(REQUEST, Context())  # type: ignore[arg-type]
+
+    with pytest.raises(ApiError) as refused:
+        asyncio.run(run())
+    assert refused.value.reason == Reason.CAPABILITY_MISSING
+    assert refused.value.metadata == {"capability": "server.reboot"}
+    assert not answer.calls
+
+
+def test_the_handler_knows_who_calls(
+    grpc_channel: grpc.Channel, answer: Answer, customer: Metadata
+) -> None:
+    assert call(grpc_channel, REBOOT, customer) == REQUEST.SerializeToString()
+    [seen] = answer.calls
+    assert seen.caller is not None
+    assert seen.caller.account == "demo"
+    assert seen.caller.header == customer[0][1], "it can be forwarded as it came"
+    assert seen.caller.policy is not None
+    assert seen.caller.policy.digest() == POLICY.digest()
+
+
+@pytest.mark.parametrize("kind", ["CUSTOMER", "NOC", "SERVICE"])
+def test_a_forwarded_call_is_answered_whatever_the_kind_and_needs_no_policy(
+    grpc_channel: grpc.Channel, answer: Answer, kind: str
+) -> None:
+    call(grpc_channel, FORWARDED, signed(audience=Audience.Value(kind), policy_digest=bytes(32)))
+    [seen] = answer.calls
+    assert seen.caller is not None
+    assert seen.caller.policy is None
+    assert not seen.caller.may_act_on("ns1.example.net")
+
+
+def test_a_public_call_has_no_caller_also_when_it_carries_a_principal(
+    grpc_channel: grpc.Channel, answer: Answer, customer: Metadata
+) -> None:
+    call(grpc_channel, PUBLIC)
+    call(grpc_channel, PUBLIC, customer)
+    assert [seen.caller for seen in answer.calls] == [None, None]
+
+
+# --- validate
+
+
+@pytest.mark.parametrize("path", [REBOOT, PUBLIC])
+def test_a_request_that_breaks_a_rule_of_its_proto_is_refused_naming_the_field(
+    grpc_channel: grpc.Channel, answer: Answer, customer: Metadata, path: str
+) -> None:
+    wrong = reboot_pb2.RebootServerRequest(hostname="not a name")
+    status = refusal(grpc_channel, path, customer, wrong)
+    assert status.code == code_pb2.INVALID_ARGUMENT
+    assert fields_of(status) == ["hostname"]
+    assert "hostname: " in status.message
+    assert not answer.calls
+
+
+async def test_a_field_in_a_list_is_named_with_its_index() -> None:
+    async def handler(request: Any, _context: Any) -> Any:
+        return request
+
+    request = key_pb2.CreateKeyRequest(
+        account="demo", capabilities=["ipmi.status"], cidrs=["203.0.113.0/24", "203.0.113.4/24"]
+    )
+    with pytest.raises(ApiError) as refused:
+        await validate("", handler)(request, None)  # type: ignore[arg-type]
+    assert [violation.field for violation in refused.value.violations] == ["cidrs[1]"]
+
+
+def test_a_request_is_looked_at_only_when_the_caller_may_call(grpc_channel: grpc.Channel) -> None:
+    wrong = reboot_pb2.RebootServerRequest(hostname="not a name")
+    assert info_of(refusal(grpc_channel, REBOOT, (), wrong)).reason == "PRINCIPAL_INVALID"
+
+
+# --- grant
+
+
+@pytest.mark.parametrize("hostname", ["ns2.example.net", "ns1.example.net.", "s1.example.net"])
+def test_a_server_that_the_key_does_not_name_is_refused(
+    grpc_channel: grpc.Channel, answer: Answer, customer: Metadata, hostname: str
+) -> None:
+    request = reboot_pb2.RebootServerRequest(hostname=hostname)
+    info = info_of(refusal(grpc_channel, REBOOT, customer, request))
+    assert (info.reason, dict(info.metadata)) == ("SERVER_NOT_GRANTED", {"server": hostname})
+    assert not answer.calls
+
+
+def test_what_is_open_needs_nothing(grpc_channel: grpc.Channel) -> None:
+    assert call(grpc_channel, OPEN) == REQUEST.SerializeToString()
