@@ -32,7 +32,7 @@ test: .venv/.installed gen/descriptor.binpb debian ## Install what the tests nee
 lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
 	ruff format --check .
 	ruff check .
-	mypy services tools lab edge tests
+	mypy services tools lab edge tests bench
 	lint-imports --no-cache
 	buf lint gen/descriptor.binpb --config buf.yaml
 	python -m tools.breaking

@@ -20,7 +20,7 @@ from bench.load import BenchError
 from bench.report import Finding, verdict
 from lab import demo
 from services.auth.check.check import Attempt, Check
-from services.auth.keys.digests import PEPPER_BYTES, Digests
+from services.auth.keys.digests import Digests
 from services.auth.keys.key import ApiKey, Audience
 from services.auth.keys.secret import KeyText, generate
 from services.auth.settings import AuthSettings
@@ -30,6 +30,7 @@ from services.runtime.access import rules
 from services.runtime.clock import system_clock
 from services.runtime.database import Database, migrate
 from services.runtime.principal import PrincipalSigner
+from services.runtime.settings import KEY_BYTES
 
 FEW, MANY = 1_000, 1_000_000
 ROUNDS = 9
@@ -44,7 +45,7 @@ _KNOWN_PART = 10_000
 """So many keys, spread over the table, have a text that can be presented."""
 _MIGRATIONS = Path(__file__).parent.parent / "services" / "auth" / "store" / "migrations"
 _PATH = "/f2h.server_ops.v1.ServerService/GetServer"
-_PEPPERS = {1: os.urandom(PEPPER_BYTES)}
+_PEPPERS = {1: os.urandom(KEY_BYTES)}
 
 _COLUMNS = (
     ("µs for a check", ""),

@@ -6,6 +6,7 @@ import base64
 import json
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,15 +27,22 @@ async def serve(settings: AuthSettings) -> None:
         await server.serve(auth.server, settings.listen, SERVICES, settings.drain_seconds)
 
 
-async def create_noc_key(settings: AuthSettings, label: str, secret_file: Path | None) -> int:
-    """Makes a NOC service's key and shows it once, or writes it to a new file of mode 0600."""
+async def create_noc_key(settings: AuthSettings, label: str) -> str:
+    """Makes a NOC service's key, and answers its text, which is not kept."""
     async with build(settings) as auth:
         _, text = await auth.create_key.for_noc(label)
+    return str(text)
+
+
+def hand_over(make: Callable[[], str], secret_file: Path | None) -> int:
+    """Shows a new secret once, or writes it to a new file of mode 0600."""
     if secret_file is None:
-        print(text)
-    elif not write_once(secret_file, str(text)):
+        print(make())
+    elif secret_file.exists():  # before it is made: a key that nobody holds is not to be
         print(f"{secret_file} exists already and stays as it is", file=sys.stderr)
         return 1
+    else:
+        write_once(secret_file, make())
     return 0
 
 
@@ -72,7 +80,9 @@ def main() -> int:
         migrate(settings.database_url, MIGRATIONS)
         return 0
     if arguments.command == "create-noc-key":
-        return asyncio.run(create_noc_key(settings, arguments.label, arguments.secret_file))
+        return hand_over(
+            lambda: asyncio.run(create_noc_key(settings, arguments.label)), arguments.secret_file
+        )
     asyncio.run(serve(settings))
     return 0
 

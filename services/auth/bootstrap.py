@@ -102,7 +102,7 @@ async def build(
         own,
         PrincipalVerifier(settings.public_keys(), clock),
         PolicyCache(policy),
-        open_paths=server.OPEN_PATHS | {AUTHORIZATION_PATH},
+        open_paths=frozenset({AUTHORIZATION_PATH}),
     )
 
     def add_services(to: grpc.aio.Server) -> None:

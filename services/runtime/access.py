@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from f2h.access.v1 import capability_pb2, rule_pb2
+from f2h.access.v1.reason_pb2 import Reason
+
+from services.runtime.errors import ApiError
 
 Audience = rule_pb2.AccessRule.Audience
 
@@ -38,6 +41,25 @@ def rules(*modules: ModuleType) -> dict[str, Rule]:
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
+
+
+def audience_not_allowed(allowed: "frozenset[Audience.ValueType]") -> ApiError:
+    """The refusal for a caller of a kind that is not allowed."""
+    names = ", ".join(sorted(Audience.Name(each) for each in allowed))
+    return ApiError(
+        Reason.AUDIENCE_NOT_ALLOWED,
+        f"This kind of caller may not make this call; it is for {names or 'nobody'}.",
+        metadata={"audience": names},
+    )
+
+
+def capability_missing(capability: str) -> ApiError:
+    """The refusal for a key that lacks a capability."""
+    return ApiError(
+        Reason.CAPABILITY_MISSING,
+        f"This key lacks the capability {capability}.",
+        metadata={"capability": capability},
+    )
 
 
 def _rule(rule: rule_pb2.AccessRule) -> Rule:

@@ -76,7 +76,7 @@ class _LocalReader:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, poolclass=NullPool)
+        self._engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
         event.listen(self._engine, "connect", _set_pragmas)
         self._connection: Connection | None = None
 
@@ -135,8 +135,8 @@ def _async_url(url: str) -> URL:
 
 def _engine(url: URL) -> AsyncEngine:
     if not url.drivername.startswith("sqlite"):
-        return create_async_engine(url, pool_pre_ping=True, pool_timeout=5)
-    engine = create_async_engine(url, connect_args={"isolation_level": None})
+        return create_async_engine(url, pool_pre_ping=True, pool_timeout=5, hide_parameters=True)
+    engine = create_async_engine(url, connect_args={"isolation_level": None}, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.runtime.access import Audience, Rule
+from services.runtime.access import Audience, Rule, audience_not_allowed, capability_missing
 from services.runtime.call import Call, Caller, current_caller, server_not_granted, set_call
 from services.runtime.errors import ApiError, Violation
 from services.runtime.policy import PolicyCache
@@ -29,6 +29,9 @@ Layer = Callable[[str, Handler], Handler]
 """Wraps the handler of the RPC with this path."""
 
 log = structlog.get_logger()
+
+_REQUEST_ID = "x-request-id"
+"""Set by the edge on every call."""
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -90,8 +93,13 @@ def report(path: str, handler: Handler) -> Handler:
             log.error("upstream failed", rpc=path, code=error.code().name)
             failure = _unavailable("A service that this call needs does not answer.")
         except Exception:
-            log.exception("internal error", rpc=path)
-            failure = ApiError(Reason.INTERNAL, "A fault of ours. It is recorded; try again later.")
+            request_id = str(dict(context.invocation_metadata() or ()).get(_REQUEST_ID, ""))
+            log.exception("internal error", rpc=path, request=request_id)
+            failure = ApiError(
+                Reason.INTERNAL,
+                "A fault of ours. It is recorded; try again later.",
+                metadata={"request": request_id},
+            )
         status = failure.status()
         await context.abort(
             _CODES[status.code],
@@ -114,7 +122,7 @@ class Admit:
         *,
         open_paths: frozenset[str] = frozenset(),
     ) -> None:
-        """`open_paths` are RPCs that are not ours and need no principal: health, reflection."""
+        """`open_paths` are RPCs that need no principal: what the edge itself asks."""
         self._rules = rules
         self._verifier = verifier
         self._policies = policies
@@ -140,17 +148,12 @@ class Admit:
     async def _caller(self, rule: Rule | None, header: str) -> Caller:
         principal = self._verifier.verify(header)
         if rule is None or not rule.audiences & {principal.audience, Audience.FORWARDED}:
-            text = "This kind of caller may not make this call."
-            raise ApiError(Reason.AUDIENCE_NOT_ALLOWED, text)
+            raise audience_not_allowed(rule.audiences if rule else frozenset())
         if principal.audience != Audience.CUSTOMER or Audience.FORWARDED in rule.audiences:
             return Caller(principal, header, None)
         policy = await self._policies.get(principal.policy_digest, header)
         if rule.capability not in policy.capabilities:
-            raise ApiError(
-                Reason.CAPABILITY_MISSING,
-                f"This key lacks the capability {rule.capability}.",
-                metadata={"capability": rule.capability},
-            )
+            raise capability_missing(rule.capability)
         return Caller(principal, header, policy)
 
 

@@ -12,15 +12,6 @@ from grpc_reflection.v1alpha import reflection
 
 from services.runtime.interceptors import LayeredServer, Layers
 
-OPEN_PATHS = frozenset(
-    {
-        "/grpc.health.v1.Health/Check",
-        "/grpc.health.v1.Health/Watch",
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-    }
-)
-"""RPCs that need no principal: they say only whether a service lives and what its contract is."""
-
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 log = structlog.get_logger()
@@ -44,8 +35,11 @@ async def serve(
 ) -> None:
     """Serves on `listen` until SIGTERM or SIGINT, then drains.
 
-    `services` are full names for health and reflection. While draining, health says NOT_SERVING,
-    new calls are refused and those under way have `drain_seconds` to finish.
+    `services` are full names for health and reflection, which stand outside the layers and need
+    no principal: they say only whether a service lives and what its contract is.
+
+    While draining, health says NOT_SERVING, new calls are refused, and those under way have
+    `drain_seconds` to finish.
     """
     names = [*services]
     checker = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at import

@@ -22,7 +22,7 @@ def _has_key_size(key: bytes) -> bytes:
 Key = Annotated[Base64Bytes, AfterValidator(_has_key_size)]
 """A key of 32 bytes, base64."""
 
-KeyNumber = Annotated[int, Field(ge=1, le=65535)]
+KeyNumber = Annotated[int, Field(ge=0, le=65535)]
 """Keys are numbered, so that they can be replaced without a gap."""
 
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]

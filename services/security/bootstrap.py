@@ -27,10 +27,8 @@ SERVICES = tuple(
 )
 
 
-def not_built(path: str, handler: Handler) -> Handler:
-    """Answers in place of a handler that is not built. Health and reflection are."""
-    if not path.startswith("/f2h."):
-        return handler
+def not_built(path: str, _handler: Handler) -> Handler:
+    """Answers in place of a handler that is not built."""
 
     async def refused(_request: Any, _context: Any) -> Any:
         text = f"{path.rsplit('/', 1)[1]} is part of the contract and not built yet."
@@ -50,7 +48,6 @@ async def build(
         access,
         PrincipalVerifier(settings.public_keys(), clock),
         PolicyCache(PolicyClient(auth).fetch),
-        open_paths=server.OPEN_PATHS,
     )
 
     def add_services(to: grpc.aio.Server) -> None:

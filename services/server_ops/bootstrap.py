@@ -73,7 +73,6 @@ async def build(
         access,
         PrincipalVerifier(settings.public_keys(), clock),
         PolicyCache(PolicyClient(auth).fetch),
-        open_paths=server.OPEN_PATHS,
     )
 
     def add_services(to: grpc.aio.Server) -> None:

@@ -1,4 +1,4 @@
-"""Promise 11: every error is a google.rpc.Status with a documented reason, without a driver's text."""
+"""Promise 11: every error is a google.rpc.Status with a documented reason and nothing else."""
 
 import json
 from collections.abc import Iterator

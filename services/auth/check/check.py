@@ -14,7 +14,7 @@ from f2h.access.v1.reason_pb2 import Reason
 
 from services.auth.keys.digests import Digests
 from services.auth.keys.secret import KeyText, parse
-from services.runtime.access import Audience, Rule
+from services.runtime.access import Audience, Rule, audience_not_allowed, capability_missing
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
 from services.runtime.principal import PrincipalSigner
@@ -100,7 +100,9 @@ class Check:
         self._digests = digests
         self._signer = signer
         self._clock = clock
-        self._records: TTLCache[str, KeyRecord | None] = TTLCache(cache_size, cache_seconds)
+        self._records: TTLCache[str, KeyRecord] = TTLCache(cache_size, cache_seconds)
+        self._forgotten = 0
+        """How often a key was forgotten."""
         self._signed: TTLCache[tuple[str, bytes], str] = TTLCache(cache_size, SIGNED_SECONDS)
 
     async def __call__(self, attempt: Attempt) -> str:
@@ -110,7 +112,9 @@ class Check:
         """
         rule = self._rules.get(attempt.path)
         passes = _PASSES.get(attempt.listener)  # type: ignore[call-overload]  # a str is its own key
-        if rule is None or passes is None or not rule.audiences & passes:
+        # What the rule allows and the listener lets pass: a NOC key is no good on the public one.
+        audiences = rule.audiences & passes if rule and passes else frozenset()
+        if rule is None or not audiences:
             raise ApiError(Reason.NOT_FOUND, "There is no such method.")
         if Audience.PUBLIC in rule.audiences:
             return ""
@@ -121,52 +125,49 @@ class Check:
         if key is None:
             raise _invalid()
         record = await self._authenticate(key)
-        self._refuse_unless_allowed(record, rule, attempt)
+        self._refuse_unless_usable(record, attempt.address)
+        _refuse_unless_allowed(record, rule, audiences)
         return self._principal(record)
 
     def forget(self, key_id: str) -> None:
         """Makes the next check of a key read it again: it was changed in this process."""
+        self._forgotten += 1
         self._records.pop(key_id, None)
 
     async def _authenticate(self, key: KeyText) -> KeyRecord:
-        try:
-            record = self._records[key.id]
-        except KeyError:
-            record = self._records[key.id] = await self._keys.record(key.id)
+        record = self._records.get(key.id) or await self._read(key.id)
         pepper = record.pepper if record else self._digests.newest
         right = self._digests.matches(key.secret, pepper, record.digest if record else _NOBODY)
         if record is None or not right:
             raise _invalid()
         return record
 
-    def _refuse_unless_allowed(self, record: KeyRecord, rule: Rule, attempt: Attempt) -> None:
+    async def _read(self, key_id: str) -> KeyRecord | None:
+        """The key from the database, kept for the next checks.
+
+        Not kept when a key was changed meanwhile, since this may be what it was before; nor when
+        there is none, so that a flood of made-up keys displaces no real one.
+        """
+        forgotten = self._forgotten
+        record = await self._keys.record(key_id)
+        if record is not None and forgotten == self._forgotten:
+            self._records[key_id] = record
+        return record
+
+    def _refuse_unless_usable(self, record: KeyRecord, client_address: str) -> None:
         if record.revoked:
             raise ApiError(Reason.KEY_REVOKED, "This API key was revoked.")
         if record.expire_time is not None and record.expire_time <= self._clock():
             raise ApiError(Reason.KEY_EXPIRED, "This API key has expired.")
         if record.networks:
-            address = _address(attempt.address)
+            address = _address(client_address)
             if address is None or not any(address in network for network in record.networks):
-                told = str(address or attempt.address)
+                told = str(address or client_address)
                 raise ApiError(
                     Reason.ADDRESS_NOT_ALLOWED,
                     f"This API key may not be used from {told}.",
                     metadata={"client_address": told},
                 )
-        if record.audience not in rule.audiences:
-            allowed = ", ".join(sorted(Audience.Name(each) for each in rule.audiences))
-            raise ApiError(
-                Reason.AUDIENCE_NOT_ALLOWED,
-                f"An API key of this kind may not make this call; it is for {allowed}.",
-                metadata={"audience": allowed},
-            )
-        needed = rule.capability if record.audience == Audience.CUSTOMER else ""
-        if needed and needed not in record.capabilities:
-            raise ApiError(
-                Reason.CAPABILITY_MISSING,
-                f"This key lacks the capability {needed}.",
-                metadata={"capability": needed},
-            )
 
     def _principal(self, record: KeyRecord) -> str:
         name = (record.id, record.policy_digest)
@@ -182,6 +183,16 @@ class Check:
                 )
             )
         return signed
+
+
+def _refuse_unless_allowed(
+    record: KeyRecord, rule: Rule, audiences: "frozenset[Audience.ValueType]"
+) -> None:
+    if record.audience not in audiences:
+        raise audience_not_allowed(audiences)
+    needed = rule.capability if record.audience == Audience.CUSTOMER else ""
+    if needed and needed not in record.capabilities:
+        raise capability_missing(needed)
 
 
 @lru_cache(maxsize=4096)

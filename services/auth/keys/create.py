@@ -15,6 +15,9 @@ from services.runtime.access import CATALOGUE
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError, Violation
 
+_MAPPED_PREFIX = 96
+"""::ffff:0:0/96, RFC 4291 section 2.5.5.2."""
+
 
 @dataclass(frozen=True)
 class KeyForm:
@@ -51,14 +54,16 @@ class CreateKey:
 
         Raises ApiError(INVALID_REQUEST) naming every field that breaks a rule of the form.
         """
-        servers = tuple(dict.fromkeys(server.lower() for server in form.servers))
-        violations = [*_form_violations(form)]
-        owned = await self._inventory.owned(form.account, [*servers]) if servers else frozenset()
-        violations += [
-            Violation(f"servers[{index}]", f"{server} is not a server of account {form.account}")
-            for index, server in enumerate(servers)
-            if server not in owned
-        ]
+        servers = tuple(server.lower() for server in form.servers)
+        violations = _form_violations(form)
+        if form.account and servers:
+            owned = await self._inventory.owned(form.account, [*dict.fromkeys(servers)])
+            text = f"is not a server of account {form.account}"
+            violations += [
+                Violation(f"servers[{index}]", f"{server} {text}")
+                for index, server in enumerate(servers)
+                if server not in owned
+            ]
         if violations:
             text = "; ".join(f"{each.field}: {each.description}" for each in violations)
             raise ApiError(Reason.INVALID_REQUEST, text, violations=violations)
@@ -67,8 +72,8 @@ class CreateKey:
             form.account,
             form.label,
             capabilities=tuple(sorted(set(form.capabilities))),
-            servers=servers,
-            cidrs=tuple(dict.fromkeys(str(ip_network(cidr)) for cidr in form.cidrs)),
+            servers=tuple(dict.fromkeys(servers)),
+            cidrs=tuple(dict.fromkeys(_canonical(cidr) for cidr in form.cidrs)),
             expire_time=form.expire_time,
         )
 
@@ -102,6 +107,17 @@ class CreateKey:
         pepper = self._digests.newest
         await self._keys.add(key, SecretDigest(pepper, self._digests.digest(text.secret, pepper)))
         return key, text
+
+
+def _canonical(cidr: str) -> str:
+    """A network in the form that it is kept in. Clients are known by their IPv4 address where they
+    have one, so a network of IPv4-mapped addresses is the IPv4 network that it maps.
+    """
+    network = ip_network(cidr)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= _MAPPED_PREFIX:
+        return f"{mapped}/{network.prefixlen - _MAPPED_PREFIX}"
+    return str(network)
 
 
 def _form_violations(form: KeyForm) -> list[Violation]:

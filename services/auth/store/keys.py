@@ -87,7 +87,7 @@ class SqlKeys:
 
     async def revoke(self, key_id: str, now: datetime) -> ApiKey | None:
         async with self._database.write() as session:
-            row = await session.get(ApiKeyRow, key_id)
+            row = await session.get(ApiKeyRow, key_id, with_for_update=True)
             if row is None or row.audience != Audience.CUSTOMER:
                 return None
             row.revoke_time = row.revoke_time or now

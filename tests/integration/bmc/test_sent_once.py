@@ -46,8 +46,8 @@ async def test_under_loss_no_command_leaves_twice_and_every_outcome_is_true(tmp_
     for begin in range(0, RUNS, 15):
         runs = (_reset_under_loss(tmp_path / str(n), n) for n in range(begin, begin + 15))
         outcomes.update(await asyncio.gather(*runs))
-    print(dict(outcomes))
-    assert {"ACKNOWLEDGED 1", "UNKNOWN 0", "UNKNOWN 1"} <= set(outcomes)
+    assert outcomes["ACKNOWLEDGED 1"]
+    assert outcomes["UNKNOWN 0"] + outcomes["UNKNOWN 1"]
 
 
 @pytest.mark.parametrize("direction", Direction)

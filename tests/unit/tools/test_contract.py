@@ -41,10 +41,9 @@ def test_an_rpc_without_an_access_rule_is_a_fault(protos: Path, tmp_path: Path) 
         return text[:start] + text[text.index("};", start) + 3 :]
 
     _edit(protos, without_rule)
-    assert _faults(protos, tmp_path) == [
-        "/f2h.server_ops.v1.RebootService/RebootServer has no access rule: "
-        "add option (f2h.access.v1.rule)"
-    ]
+    rpc = "/f2h.server_ops.v1.RebootService/RebootServer"
+    fault = f"{rpc} has no access rule: add option (f2h.access.v1.rule)"
+    assert _faults(protos, tmp_path) == [fault]
 
 
 def test_an_rpc_without_a_comment_is_a_fault(protos: Path, tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def checking(
     clock: Time,
     cache_seconds: float = 60,
     access: Mapping[str, Rule] | None = None,
+    cache_size: int = 1000,
 ) -> Check:
     return Check(
         access or RULES,
@@ -123,7 +124,7 @@ def checking(
         DIGESTS,
         PrincipalSigner(7, SIGNING_KEY),
         clock,
-        cache_size=1000,
+        cache_size=cache_size,
         cache_seconds=cache_seconds,
     )
 
@@ -447,13 +448,16 @@ async def test_a_key_is_read_once(check: Check, keys: CountedRecords) -> None:
     assert len(headers) == 1, "one signature serves many calls"
 
 
-async def test_a_key_that_is_not_there_is_looked_for_once(
-    check: Check, keys: CountedRecords
+async def test_a_flood_of_made_up_keys_displaces_no_real_one(
+    keys: CountedRecords, clock: Time
 ) -> None:
-    unknown = generate()
+    check = checking(keys, clock, cache_size=2)
+    key = keys.make()
+    assert await check(attempt(key))
     for _ in range(20):
-        await refusal(check, attempt(unknown))
-    assert keys.reads == {unknown.id: 1}
+        await refusal(check, attempt(generate()))
+    assert await check(attempt(key))
+    assert keys.reads[key.id] == 1
 
 
 async def test_a_key_that_changed_elsewhere_passes_until_it_is_read_again(
