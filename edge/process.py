@@ -1,9 +1,7 @@
 """Envoy as a process of ours: started, waited for, and gone when we are gone."""
 
-import ctypes
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# By util-linux, in the new process. Doing so from here, between fork and exec, would run the fork
+# handlers of gRPC, which abort.
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 
 
 class EdgeError(Exception):
@@ -83,7 +82,6 @@ class EdgeProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT if self._output else None,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock taken
         )
         try:
             self._wait(f"http://127.0.0.1:{admin['port_value']}/ready")
@@ -131,6 +129,7 @@ class EdgeProcess:
 
     def _command(self) -> Sequence[str]:
         command = [
+            *_DIE_WITH_PARENT,
             *(binary(), "-c", str(self._config), "-l", "warn"),
             "--use-dynamic-base-id",  # beside other Envoys on this machine
             *("--file-flush-interval-msec", "500"),  # the access log; 10 s by default
@@ -156,8 +155,3 @@ class EdgeProcess:
         if self._log is None:
             return ""
         return ": " + self._log.read_text(errors="replace")[-2000:]
-
-
-def _die_with_parent() -> None:
-    """In the child, before Envoy: SIGTERM to it when its parent ends, however it ends."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

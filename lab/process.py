@@ -1,14 +1,13 @@
 """A program as a process of ours: its output in a file, gone when we are gone."""
 
-import ctypes
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_LIBC = ctypes.CDLL(None)
+# By util-linux, in the new process. Doing so from here, between fork and exec, would run the fork
+# handlers of gRPC, which abort.
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 
 STOP_SECONDS = 20.0
 
@@ -24,12 +23,11 @@ class Process:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command,
+                [*_DIE_WITH_PARENT, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call into libc, no lock
                 start_new_session=True,  # Ctrl-C is for who started it, and stops it in order
             )
 
@@ -58,8 +56,3 @@ class Process:
     def last_words(self) -> str:
         """The end of its output, for a person who asks why it ended."""
         return self.log.read_text(errors="replace")[-2000:].strip()
-
-
-def _die_with_parent() -> None:
-    """In the child, before the program: SIGTERM to it when its parent ends, however it ends."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -12,13 +12,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.auth.bootstrap import SERVICES, build
-from services.auth.settings import AuthSettings
+from services.auth.settings import AuthSettings, SigningKey
 from services.runtime import logs, server
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
 from services.runtime.settings import KEY_BYTES
 
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"
+
+PUBLIC_KEYS = "principal_public_keys.json"
 
 
 async def serve(settings: AuthSettings) -> None:
@@ -41,8 +43,9 @@ def hand_over(make: Callable[[], str], secret_file: Path | None) -> int:
     elif secret_file.exists():  # before it is made: a key that nobody holds is not to be
         print(f"{secret_file} exists already and stays as it is", file=sys.stderr)
         return 1
-    else:
-        write_once(secret_file, make())
+    elif not write_once(secret_file, make()):
+        print(f"{secret_file} was made meanwhile; the new key is lost", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -50,13 +53,21 @@ def create_secrets(folder: Path) -> None:
     """Makes what a new installation needs, each unless it is there: pepper and signing key."""
     pepper = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     write_once(folder / "f2h_auth_peppers", json.dumps({"1": pepper}))
-    private = Ed25519PrivateKey.generate()
-    key = base64.b64encode(private.private_bytes_raw()).decode()
-    signing = json.dumps({"number": 1, "key": key})
-    if write_once(folder / "f2h_auth_principal_signing_key", signing):
-        public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
-        # Not secret: every service is given it as F2H_<SERVICE>_PRINCIPAL_PUBLIC_KEYS.
-        (folder / "principal_public_keys.json").write_text(json.dumps({"1": public}))
+    key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
+    signing = folder / "f2h_auth_principal_signing_key"
+    write_once(signing, json.dumps({"number": 1, "key": key}))
+    _publish(SigningKey.model_validate_json(signing.read_text()), folder / PUBLIC_KEYS)
+
+
+def _publish(signing: SigningKey, file: Path) -> None:
+    """Writes the public key beside those that are published already.
+
+    Not secret: every service is given the file's content as F2H_<SERVICE>_PRINCIPAL_PUBLIC_KEYS.
+    """
+    published = json.loads(file.read_text()) if file.exists() else {}
+    public = base64.b64encode(signing.private().public_key().public_bytes_raw()).decode()
+    if published.get(str(signing.number)) != public:
+        file.write_text(json.dumps({**published, str(signing.number): public}))
 
 
 def main() -> int:

@@ -24,7 +24,8 @@ class AuthSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="F2H_AUTH_")
 
     listen: Address = "127.0.0.1:50051"
-    database_url: str = "sqlite:///.run/auth.db"
+    database_url: str = Field("sqlite:///.run/auth.db", pattern="^(sqlite:///|postgresql://).")
+    """"sqlite:///FILE" or "postgresql://USER@HOST/NAME"."""
     server_ops: Address = "127.0.0.1:50052"
     peppers: dict[KeyNumber, Key] = Field(min_length=1)
     """Secret. The numbered peppers of key digests, 32 bytes each, base64; the highest

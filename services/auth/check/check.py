@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Protocol
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cachetools import TTLCache
 from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 
+from services.auth.check.records import KeyRecord, KeyRecords, RecordCache
 from services.auth.keys.digests import Digests
 from services.auth.keys.secret import KeyText, parse
 from services.runtime.access import Audience, Rule, audience_not_allowed, capability_missing
@@ -44,30 +43,6 @@ _PASSES = {
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """What the check has to know of a key."""
-
-    id: str
-    audience: int
-    account: str
-    pepper: int
-    digest: bytes
-    capabilities: frozenset[str]
-    networks: tuple[IPv4Network | IPv6Network, ...]
-    policy_digest: bytes
-    expire_time: datetime | None
-    revoked: bool
-
-
-class KeyRecords(Protocol):
-    """Where the check finds keys."""
-
-    async def record(self, key_id: str) -> KeyRecord | None:
-        """The key with this id, of whatever audience."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """A call that wants to pass."""
 
@@ -96,13 +71,10 @@ class Check:
     ) -> None:
         """`cache_seconds` bounds how long a key that another process revoked still passes."""
         self._rules = rules
-        self._keys = keys
+        self._records = RecordCache(keys, size=cache_size, seconds=cache_seconds)
         self._digests = digests
         self._signer = signer
         self._clock = clock
-        self._records: TTLCache[str, KeyRecord] = TTLCache(cache_size, cache_seconds)
-        self._forgotten = 0
-        """How often a key was forgotten."""
         self._signed: TTLCache[tuple[str, bytes], str] = TTLCache(cache_size, SIGNED_SECONDS)
 
     async def __call__(self, attempt: Attempt) -> str:
@@ -131,27 +103,14 @@ class Check:
 
     def forget(self, key_id: str) -> None:
         """Makes the next check of a key read it again: it was changed in this process."""
-        self._forgotten += 1
-        self._records.pop(key_id, None)
+        self._records.forget(key_id)
 
     async def _authenticate(self, key: KeyText) -> KeyRecord:
-        record = self._records.get(key.id) or await self._read(key.id)
+        record = await self._records.get(key.id)
         pepper = record.pepper if record else self._digests.newest
         right = self._digests.matches(key.secret, pepper, record.digest if record else _NOBODY)
         if record is None or not right:
             raise _invalid()
-        return record
-
-    async def _read(self, key_id: str) -> KeyRecord | None:
-        """The key from the database, kept for the next checks.
-
-        Not kept when a key was changed meanwhile, since this may be what it was before; nor when
-        there is none, so that a flood of made-up keys displaces no real one.
-        """
-        forgotten = self._forgotten
-        record = await self._keys.record(key_id)
-        if record is not None and forgotten == self._forgotten:
-            self._records[key_id] = record
         return record
 
     def _refuse_unless_usable(self, record: KeyRecord, client_address: str) -> None:
@@ -190,9 +149,9 @@ def _refuse_unless_allowed(
 ) -> None:
     if record.audience not in audiences:
         raise audience_not_allowed(audiences)
-    needed = rule.capability if record.audience == Audience.CUSTOMER else ""
-    if needed and needed not in record.capabilities:
-        raise capability_missing(needed)
+    # A rule for customers that names no capability lets none of them pass: nobody holds it.
+    if record.audience == Audience.CUSTOMER and rule.capability not in record.capabilities:
+        raise capability_missing(rule.capability)
 
 
 @lru_cache(maxsize=4096)

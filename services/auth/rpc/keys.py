@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from f2h.access.v1.reason_pb2 import Reason
@@ -34,14 +35,13 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
         self, request: key_pb2.CreateKeyRequest, _context: Any
     ) -> key_pb2.CreateKeyResponse:
         """Makes a key."""
-        has_end = request.HasField("expire_time")
         form = KeyForm(
             account=request.account,
             label=request.label,
             servers=tuple(request.servers),
             capabilities=tuple(request.capabilities),
             cidrs=tuple(request.cidrs),
-            expire_time=timestamps.unpack(request.expire_time) if has_end else None,
+            expire_time=_end(request),
         )
         key, text = await self._create.for_customer(form)
         return key_pb2.CreateKeyResponse(key=self._pack(key), secret=str(text))
@@ -91,9 +91,28 @@ def _found(key: ApiKey | None, key_id: str) -> ApiKey:
     return key
 
 
+def _end(request: key_pb2.CreateKeyRequest) -> datetime | None:
+    """When the key stops to work. What comes as gRPC can be no time at all."""
+    if not request.HasField("expire_time"):
+        return None
+    try:
+        return timestamps.unpack(request.expire_time)
+    except ValueError:
+        raise invalid("expire_time", "must be a time before the year 10000") from None
+
+
 def _position(token: str) -> str:
     """Where the page before ended; a token that was not made by us is refused."""
     place = decode_token(token)
-    if place and not _POSITION.fullmatch(place):
+    if place and not (_POSITION.fullmatch(place) and _is_time(place.partition(" ")[0])):
         raise invalid("page_token", "must be the next_page_token of an earlier answer")
     return place
+
+
+def _is_time(text: str) -> bool:
+    """Whether there is such a time: the form alone admits the 45th of a month."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, text
 from sqlmodel import col
 
-from services.auth.check.check import KeyRecord
+from services.auth.check.records import KeyRecord
 from services.auth.keys.key import ApiKey, Audience, SecretDigest
 from services.auth.store.tables import ApiKeyRow, PolicyRow
 from services.runtime import access

@@ -13,7 +13,8 @@ from f2h.access.v1.reason_pb2 import Reason
 from google.rpc import error_details_pb2
 
 from services.auth.bootstrap import CHECKED
-from services.auth.check.check import PRINCIPAL_SECONDS, Attempt, Check, KeyRecord
+from services.auth.check.check import PRINCIPAL_SECONDS, Attempt, Check
+from services.auth.check.records import KeyRecord
 from services.auth.keys.digests import Digests
 from services.auth.keys.secret import KeyText, generate
 from services.runtime.access import Audience, Rule, rules

@@ -66,7 +66,8 @@ def test_every_single_change_of_a_key_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
+    ids=range(11),  # the texts are random
+    argvalues=[
         "",
         "f2h",
         KEY.id,

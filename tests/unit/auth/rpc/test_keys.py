@@ -140,6 +140,9 @@ def test_a_key_without_an_end_has_none(
         ({"cidrs": ["203.0.113.4/32", "203.0.113.4/24"]}, {"cidrs[1]"}),
         ({"cidrs": ["203.0.113.4"]}, {"cidrs[0]"}),
         ({"expire_time": Timestamp(seconds=1)}, {"expire_time"}),
+        ({"expire_time": Timestamp(seconds=253402300800)}, {"expire_time"}),  # the year 10000
+        ({"expire_time": Timestamp(seconds=2**62)}, {"expire_time"}),
+        ({"expire_time": Timestamp(seconds=2**32, nanos=-1)}, {"expire_time"}),
     ],
 )
 def test_a_wrong_form_is_refused_naming_its_fields(
@@ -255,6 +258,9 @@ def test_a_wrong_question_is_refused_naming_its_field(
                 "2026-01-01T00:00:00+00:00 \0",
                 "2026-01-01T00:00:00+00:00",
                 "2026-01-01",
+                "2026-13-45T00:00:00+00:00 0000000000000000",
+                "2026-01-01T24:00:60+00:00 0000000000000000",
+                "20٢٦-01-01T00:00:00+00:00 0000000000000000",
                 "0001-01-01T00:00:00+23:59 0000000000000000",
                 "9999-12-31T23:59:59-23:59 0000000000000000",
             )
