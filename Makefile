@@ -9,7 +9,7 @@ TESTS ?= tests
 export PYTHONPATH := $(CURDIR):$(CURDIR)/gen
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-DEBIAN := openipmi ipmitool postgresql
+DEBIAN := openipmi ipmitool postgresql curl
 PROTOS := $(shell find protos -name '*.proto')
 
 .PHONY: help up down test lint format gen bench lock
@@ -27,7 +27,7 @@ down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
 
 test: .venv/.installed gen/descriptor.binpb debian ## Install what the tests need and run them
-	python -m pytest $(TESTS)
+	python -m pytest -n 2 $(TESTS)
 
 lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
 	ruff format --check .
@@ -45,7 +45,8 @@ format: .venv/.installed ## Put code and protos into form
 gen: .venv/.installed ## Generate stubs, descriptor and catalogue from the protos
 	python -m tools.gen
 
-bench: .venv/.installed gen/descriptor.binpb ## Measure, and write docs/benchmarks.md
+bench: DEBIAN := wrk
+bench: .venv/.installed gen/descriptor.binpb debian ## Measure, and write docs/benchmarks.md
 	python -m bench
 
 lock: ## Pin the newest allowed versions in the lock files
@@ -67,5 +68,7 @@ gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py)
 .PHONY: debian
 debian:
 	@if ! dpkg -s $(DEBIAN) >/dev/null 2>&1; then \
-	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $(DEBIAN) >/dev/null; \
-	  else echo 'The tests need: sudo apt-get install $(DEBIAN)' >&2; exit 1; fi; fi
+	  if [ "$$(id -u)" = 0 ]; then \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $(DEBIAN) >/dev/null; \
+	  else echo 'Needed: sudo apt-get install $(DEBIAN)' >&2; exit 1; fi; fi

@@ -15,8 +15,9 @@ from bench.load import BenchError
 from edge.process import EdgeProcess
 from edge.render import render
 from lab import demo
+from lab.ports import HOST
 from lab.process import Process
-from lab.stack import HOST, ROOT, Ports, Stack
+from lab.stack import ROOT, Ports, Stack
 from services.auth.keys.secret import generate
 
 READY_SECONDS = 20.0

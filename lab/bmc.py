@@ -5,23 +5,25 @@ from collections.abc import Callable
 from typing import Any
 
 from pyghmi.ipmi import bmc as pyghmi_bmc
-from pyghmi.ipmi import command as pyghmi_command
-from pyghmi.ipmi.private import serversession
+from pyghmi.ipmi.private import constants, serversession
 
 from lab import sensors
 from lab.machine import Machine
 
-_OK, _NOT_PRESENT, _WRONG_STATE = 0x00, 0xCB, 0xD5
-"""Completion codes, IPMI 2.0 table 5-2."""
+_OK, _NOT_SUPPORTED, _BAD_LENGTH, _NOT_PRESENT, _WRONG_STATE = 0x00, 0x80, 0xC7, 0xCB, 0xD5
+"""Completion codes, IPMI 2.0 table 5-2; 80h as section 28.12 has it, for a boot parameter."""
 
-_NO_CIPHER_SUITE = 0x11
-"""RMCP+ status, IPMI 2.0 table 13-15."""
+_UNAUTHORIZED_NAME, _NO_CIPHER_SUITE = 0x0D, 0x11
+"""RMCP+ statuses, IPMI 2.0 table 13-15."""
 
 _HMAC_SHA1 = 1
 """RAKP authentication algorithm, IPMI 2.0 table 13-17: the only one that the server class has."""
 
 _ALGORITHM = 12
 """Where an open session request names the authentication algorithm, IPMI 2.0 table 13-9."""
+
+_BOOT_FLAGS = 5
+"""Boot option parameter, IPMI 2.0 table 28-14."""
 
 Respond = Callable[..., None]
 
@@ -34,6 +36,15 @@ class _ServerSession(serversession.ServerSession):  # type: ignore[misc]
         if len(request) > _ALGORITHM and request[_ALGORITHM] != _HMAC_SHA1:
             return bytearray([request[0], _NO_CIPHER_SUITE, 0, 0]) + request[4:8]
         return response
+
+    def _got_rakp1(self, data: Any) -> None:
+        # The server class says nothing to a name it does not know, and its own client then waits
+        # for ever. A name begins at byte 28: table 13-11.
+        if bytes(data[28:]).decode() not in self.authdata:
+            refusal = bytearray([data[0], _UNAUTHORIZED_NAME, 0, 0]) + self.clientsessionid
+            self.send_payload(refusal, constants.payload_types["rakp2"], retry=False)
+            return
+        super()._got_rakp1(data)
 
     def sessionless_data(self, data: bytes, sockaddr: Any) -> None:
         """A datagram of a known client that belongs to no session is the BMC's."""
@@ -60,15 +71,18 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
         super().__init__({username: password}, port=port, address=address)
         self.machine = machine
         self._executed = executed
-        self.additionaldevices = 0x87  # chassis, SEL, SDR repository, sensors: section 20.1
         self._extra: dict[tuple[int, int], Callable[[bytes, Respond], None]] = {
+            (0x06, 0x01): self._device_id,
             (0x00, 0x07): self._restart_cause,
+            (0x00, 0x08): self._set_boot_option,
+            (0x00, 0x09): self._boot_option,
             (0x0A, 0x40): self._sel_info,
+            (0x0A, 0x42): self._reserve,
             (0x0A, 0x43): self._sel_entry,
             (0x0A, 0x44): self._sel_add,
             (0x0A, 0x48): self._sel_time,
             (0x0A, 0x20): self._sdr_info,
-            (0x0A, 0x22): self._sdr_reserve,
+            (0x0A, 0x22): self._reserve,
             (0x0A, 0x23): self._sdr,
             (0x04, 0x2D): self._sensor_reading,
         }
@@ -79,8 +93,11 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
         extra = self._extra.get((request["netfn"], request["command"]))
         if extra is None:
             super().handle_raw_request(request, session)
-        else:
+            return
+        try:
             extra(bytes(request["data"]), session.send_ipmi_response)
+        except (struct.error, IndexError):
+            session.send_ipmi_response(code=_BAD_LENGTH)
 
     def get_power_state(self) -> str:
         return "on" if self.machine.on else "off"
@@ -92,20 +109,13 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
         return self._execute("power_off", self.machine.power_off)
 
     def power_shutdown(self) -> int:
-        return self._execute("soft_shutdown", self.machine.power_off)
+        return self._execute_when_on("soft_shutdown", self.machine.shut_down)
 
     def power_cycle(self) -> int:
         return self._execute_when_on("power_cycle", self.machine.power_cycle)
 
     def power_reset(self) -> int:
         return self._execute_when_on("reset", self.machine.reset)
-
-    def get_boot_device(self) -> str:
-        return self.machine.boot_device
-
-    def set_boot_device(self, bootdevice: Any) -> None:
-        names = {number: name for name, number in pyghmi_command.boot_devices.items()}
-        self.machine.boot_device = names.get(bootdevice, str(bootdevice))
 
     def _execute(self, name: str, act: Callable[[], None]) -> int:
         self._executed(name)
@@ -114,6 +124,23 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
 
     def _execute_when_on(self, name: str, act: Callable[[], None]) -> int:
         return self._execute(name, act) if self.machine.on else _WRONG_STATE
+
+    def _device_id(self, _data: bytes, respond: Respond) -> None:
+        # Device, its revision, firmware 1.00, IPMI 2.0, then chassis, SEL, SDR repository and
+        # sensors; no manufacturer, no product: section 20.1.
+        respond(data=[0x20, 0x01, 0x01, 0x00, 0x02, 0x87, *bytes(3), *bytes(2)])
+
+    def _set_boot_option(self, data: bytes, respond: Respond) -> None:
+        # The other parameters that clients write say when flags are dropped: nothing to do here.
+        if data[0] & 0x7F == _BOOT_FLAGS:
+            self.machine.boot_flags = struct.unpack("5s", data[1:])[0]
+        respond()
+
+    def _boot_option(self, data: bytes, respond: Respond) -> None:
+        if data[0] & 0x7F == _BOOT_FLAGS:
+            respond(data=bytes([0x01, _BOOT_FLAGS]) + self.machine.boot_flags)
+        else:
+            respond(code=_NOT_SUPPORTED)
 
     def _restart_cause(self, _data: bytes, respond: Respond) -> None:
         respond(data=[self.machine.restart_cause, 0x01])
@@ -148,7 +175,7 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
     def _sdr_info(self, _data: bytes, respond: Respond) -> None:
         respond(data=struct.pack("<BHHIIB", 0x51, len(sensors.RECORDS), 0xFFFF, 0, 0, 0x02))
 
-    def _sdr_reserve(self, _data: bytes, respond: Respond) -> None:
+    def _reserve(self, _data: bytes, respond: Respond) -> None:
         respond(data=[0x01, 0x00])
 
     def _sdr(self, data: bytes, respond: Respond) -> None:

@@ -1,10 +1,12 @@
 """A fleet of simulated BMCs in one process: `python -m lab.fleet --config FILE`.
 
-FILE is {"bmcs": [{"hostname", "address", "port", "username", "password"}, …]}. Each chassis command
-that is executed is a JSON line on standard error.
+FILE is {"bmcs": [{"hostname", "address", "port", "username", "password"}, …]}. A line on standard
+output says when all of them listen. Each chassis command that is executed is a JSON line on
+standard error, {"hostname", "executed"}; one that is refused is not.
 """
 
 import argparse
+import ctypes
 import json
 import signal
 import sys
@@ -17,13 +19,16 @@ from pyghmi.ipmi.private.session import Session
 from lab.bmc import SimulatedBmc
 from lab.machine import Machine
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 
 def main() -> None:
-    """Serves until it is told to stop."""
+    """Serves until it is told to stop, or until who started it is gone."""
     parser = argparse.ArgumentParser(prog="python -m lab.fleet")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--boot-seconds", type=float, default=3.0)
     arguments = parser.parse_args()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     bmcs = [

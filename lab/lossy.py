@@ -29,7 +29,8 @@ class LossyProxy:
     for which `drop` says so.
     """
 
-    def __init__(self, target_port: int, *, loss: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, target_port: int, loss: float = 0.0, seed: int = 0) -> None:
+        """Both `loss`, 0 to 1, and `drop` may be set while it runs."""
         self.loss = loss
         self.drop: Drop = lambda _datagram, _direction: False
         self.dropped = 0
@@ -68,6 +69,8 @@ class LossyProxy:
             datagram, client = from_socket.recvfrom(_MAX_DATAGRAM)
         except ConnectionError:
             return  # the BMC is not listening
+        except BlockingIOError:
+            return  # it was readable for an error, which a send has taken since
         if from_socket is not self._front:
             if self._survives(datagram, Direction.REPLY):
                 self._front.sendto(datagram, self._clients[from_socket])
@@ -75,6 +78,7 @@ class LossyProxy:
         if client not in self._backs:
             # A BMC tells its clients apart by their port, so each has one of its own here too.
             back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            back.setblocking(False)
             back.connect(self._target)
             self._backs[client] = back
             self._clients[back] = client

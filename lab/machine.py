@@ -9,6 +9,12 @@ CAUSED_BY_COMMAND, CAUSED_BY_BUTTON = 0x1, 0x3
 POWERED_UP, HARD_RESET = 0x00, 0x01
 """Offsets of System Boot / Restart Initiated, IPMI 2.0 table 42-3."""
 
+NO_OVERRIDE = bytes(5)
+"""Boot flags that leave the choice to the machine, IPMI 2.0 table 28-14, parameter 5."""
+
+_PERSISTENT = 0x40
+"""In the first byte of the boot flags: for every start, not only for the next."""
+
 MAX_RECORDS = 512
 
 
@@ -22,41 +28,48 @@ class Machine:
     """From the start to the record of it in the event log."""
     off_seconds: float = 1.0
     """How long a power cycle takes the power away."""
+    shutdown_seconds: float = 1.0
+    """How long the operating system takes to end when it is asked to."""
     on: bool = True
-    boot_device: str = "default"
+    boot_flags: bytes = NO_OVERRIDE
+    """What the next start boots from, 5 bytes."""
     restart_cause: int = CAUSED_BY_BUTTON
     records: list[bytes] = field(default_factory=list)
     """The event log: what stands behind the record id, 14 bytes each (table 32-1)."""
     first_record: int = 1
     """Id of the first record."""
-    _due: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    _next: tuple[float, Callable[[float], None]] | None = None
+    """What happens next by itself, and when; a command puts another thing in its place."""
 
     def advance(self) -> None:
-        """Lets happen what is due by now."""
-        now = self.clock()
-        due = [each for each in self._due if each[0] <= now]
-        self._due = [each for each in self._due if each[0] > now]
-        for _, happen in sorted(due, key=lambda each: each[0]):
-            happen()
+        """Lets happen what is due by now, each thing at its own time however late we look."""
+        while self._next is not None and self._next[0] <= self.clock():
+            (at, happen), self._next = self._next, None
+            happen(at)
 
     def power_on(self) -> None:
         """Switches it on; one that is on stays as it is."""
         if not self.on:
-            self._start(POWERED_UP)
+            self._start(self.clock(), POWERED_UP)
 
     def power_off(self) -> None:
         """Takes its power away."""
         self.on = False
-        self._due.clear()
+        self._next = None
+
+    def shut_down(self) -> None:
+        """Asks its operating system to end, after which it is off."""
+        if self.on:
+            self._next = (self.clock() + self.shutdown_seconds, lambda _at: self.power_off())
 
     def power_cycle(self) -> None:
         """Takes its power away for a moment."""
         self.power_off()
-        self._after(self.off_seconds, lambda: self._start(POWERED_UP))
+        self._next = (self.clock() + self.off_seconds, lambda at: self._start(at, POWERED_UP))
 
     def reset(self) -> None:
         """Starts it again without power loss."""
-        self._start(HARD_RESET)
+        self._start(self.clock(), HARD_RESET)
 
     def add_record(self, content: bytes) -> int:
         """Adds 14 bytes to the event log, at the cost of the oldest record, and answers the id."""
@@ -66,17 +79,16 @@ class Machine:
             self.first_record += 1
         return self.first_record + len(self.records) - 1
 
-    def _start(self, offset: int) -> None:
+    def _start(self, at: float, offset: int) -> None:
         self.on = True
         self.restart_cause = CAUSED_BY_COMMAND
-        self._after(self.boot_seconds, lambda: self._record_start(offset))
+        if not self.boot_flags[0] & _PERSISTENT:
+            self.boot_flags = NO_OVERRIDE
+        self._next = (at + self.boot_seconds, lambda at: self._record_start(at, offset))
 
-    def _record_start(self, offset: int) -> None:
+    def _record_start(self, at: float, offset: int) -> None:
         # Record type 02h, time, generator 0001h (firmware), event message revision 04h, sensor type
         # 1Dh, sensor number, sensor-specific event: IPMI 2.0 tables 32-1 and 29-5.
-        time = int(self.clock()).to_bytes(4, "little")
+        time = int(at).to_bytes(4, "little")
         event = bytes([0x01, 0x00, 0x04, 0x1D, 0x01, 0x6F, offset, 0xFF, 0xFF])
         self.add_record(b"\x02" + time + event)
-
-    def _after(self, seconds: float, happen: Callable[[], None]) -> None:
-        self._due.append((self.clock() + seconds, happen))

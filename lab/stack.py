@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,10 +18,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from edge.process import EdgeProcess
 from edge.render import render
+from lab.ports import HOST, free_port
 from lab.process import Process
 
 ROOT = Path(__file__).resolve().parent.parent
-HOST = "127.0.0.1"
 SERVICES = ("auth", "server_ops", "security")
 READY_SECONDS = 30.0
 
@@ -44,11 +44,7 @@ class Ports:
     @classmethod
     def free(cls) -> Self:
         """Ports that nobody listens on at this moment."""
-        sockets = [socket.create_server((HOST, 0)) for _ in range(6)]
-        ports = [each.getsockname()[1] for each in sockets]
-        for each in sockets:
-            each.close()
-        return cls(*ports)
+        return cls(*(free_port() for _ in fields(cls)))
 
 
 @dataclass

@@ -16,8 +16,9 @@ from f2h.server_ops.v1 import inventory_pb2
 
 from edge.process import EdgeError
 from lab import demo
+from lab.ports import HOST
 from lab.process import Process
-from lab.stack import HOST, ROOT, SERVICES, Ports, Stack, StackError, write_private
+from lab.stack import ROOT, SERVICES, Ports, Stack, StackError, write_private
 from services.runtime.access import CATALOGUE
 
 _BANNER = """

@@ -1,6 +1,6 @@
 """The one place that constructs auth."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from services.auth.check.check import Check
 from services.auth.keys.create import CreateKey
 from services.auth.keys.digests import Digests
 from services.auth.keys.key import Inventory
-from services.auth.keys.secret import generate
+from services.auth.keys.secret import KeyText, generate
 from services.auth.rpc.authorization import AuthorizationServicer
 from services.auth.rpc.capabilities import CapabilityServicer
 from services.auth.rpc.keys import KeyServicer
@@ -69,7 +69,10 @@ class Auth:
 
 @asynccontextmanager
 async def build(
-    settings: AuthSettings, clock: Clock = system_clock, inventory: Inventory | None = None
+    settings: AuthSettings,
+    clock: Clock = system_clock,
+    inventory: Inventory | None = None,
+    new_key_text: Callable[[], KeyText] = generate,
 ) -> AsyncIterator[Auth]:
     """The service, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
@@ -79,7 +82,7 @@ async def build(
     signer = PrincipalSigner(signing.number, signing.private())
     server_ops = grpc.aio.insecure_channel(settings.server_ops)
     inventory = inventory or GrpcInventory(server_ops, signer, clock)
-    create_key = CreateKey(keys, inventory, digests, clock, generate=generate)
+    create_key = CreateKey(keys, inventory, digests, clock, generate=new_key_text)
     check = Check(
         rules(*CHECKED),
         keys,

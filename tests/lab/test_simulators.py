@@ -1,110 +1,137 @@
-"""The simulators themselves, checked with Debian's own client of the real protocol."""
+"""The contract of both simulators, asked by two real clients of the protocol."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab.ipmi_sim import IpmiSim, free_udp_port
-from lab.process import Process
-from lab.stack import ROOT
-from tests.integration.conftest import eventually
+from tests.lab.client import PASSWORD, eventually
+from tests.lab.simulators import Simulator, fleet, ipmi_sim
 
-Ask = Callable[..., "subprocess.CompletedProcess[str]"]
+# Network function, command, data: IPMI 2.0 sections 28.3, 31.2, 31.6 and 20.1.
+RESET = "bmc.raw_command(netfn=0x00, command=0x02, data=[3])"
+POWER_CYCLE = "bmc.raw_command(netfn=0x00, command=0x02, data=[2])"
+SEL_INFO = "bmc.raw_command(netfn=0x0a, command=0x40)"
+DEVICE_ID = "bmc.raw_command(netfn=0x06, command=0x01)"
+POWER = "bmc.get_power()"
+EVENTS = "list(bmc.get_event_log())"
+READINGS = "{s.name: s.value for s in bmc.get_sensor_data()}"
 
-
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[tuple[Ask, Path]]:
-    """One BMC of the simulated fleet, and ipmitool to ask it."""
-    port, log = free_udp_port(), tmp_path / "log"
-    entry = {"hostname": "ns1", "address": "127.0.0.1", "port": port}
-    login = {"username": "admin", "password": "not-a-secret"}
-    (tmp_path / "fleet.json").write_text(json.dumps({"bmcs": [entry | login]}))
-    (tmp_path / "password").write_text("not-a-secret")
-    (tmp_path / "wrong").write_text("wrong")
-    command = [sys.executable, "-m", "lab.fleet", "--boot-seconds", "0.2"]
-    command += ["--config", str(tmp_path / "fleet.json")]
-    process = Process("fleet", command, log, {"PYTHONPATH": str(ROOT)})
-    eventually(lambda: "listen" in log.read_text())
-
-    def ask(*words: str, password: str = "password") -> "subprocess.CompletedProcess[str]":
-        options = ["-I", "lanplus", "-C", "3", "-H", "127.0.0.1", "-p", str(port), "-U", "admin"]
-        options += ["-f", str(tmp_path / password), "-R", "1", "-N", "1"]
-        return subprocess.run(
-            ["ipmitool", *options, *words], capture_output=True, text=True, check=False
-        )
-
-    yield ask, log
-    process.stop()
+SENSORS = {
+    "CPU Temp": ["47.000", "degrees C"],
+    "Inlet Temp": ["23.000", "degrees C"],
+    "FAN 1": ["5400.000", "RPM"],
+    "12V": ["12.060", "Volts"],
+}
 
 
-def test_ipmitool_reads_power_sensors_and_an_empty_log_of_a_fleet_bmc(
-    fleet: tuple[Ask, Path],
-) -> None:
-    ask, _ = fleet
-    assert ask("chassis", "power", "status").stdout.strip() == "Chassis Power is on"
-    assert "no entries" in ask("sel", "list").stderr + ask("sel", "list").stdout
-    sensors = {
+@pytest.fixture(params=[ipmi_sim, fleet])
+def simulator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Simulator]:
+    with request.param(tmp_path) as running:
+        yield running
+
+
+def test_ipmitool_reads_power_and_an_empty_event_log(simulator: Simulator) -> None:
+    assert simulator.client.is_on()
+    answer = simulator.client.ipmitool("sel", "list")
+    assert "no entries" in answer.stdout + answer.stderr
+    assert simulator.client.ipmitool("sel", "time", "get").returncode == 0
+    assert "IPMI Version              : 2.0" in simulator.client.ipmitool("mc", "info").stdout
+    assert simulator.chassis_commands() == 0
+
+
+def test_pyghmi_reads_power_and_an_empty_event_log(simulator: Simulator) -> None:
+    power, events, info, device = simulator.client.pyghmi(POWER, EVENTS, SEL_INFO, DEVICE_ID)
+    assert (power["powerstate"], events) == ("on", [])
+    data = bytes.fromhex(info["data"])
+    assert (info["code"], len(data), data[0], data[1:3]) == (0, 14, 0x51, bytes(2))
+    assert (device["code"], bytes.fromhex(device["data"])[4]) == (0, 0x02)
+    assert simulator.chassis_commands() == 0
+
+
+def test_ipmitool_and_pyghmi_read_the_same_sensors(simulator: Simulator) -> None:
+    lines = simulator.client.ipmitool("sensor", "list").stdout.splitlines()
+    read = {
         line.split("|")[0].strip(): [each.strip() for each in line.split("|")[1:3]]
-        for line in ask("sensor", "list").stdout.splitlines()
+        for line in lines
     }
-    assert sensors == {
-        "CPU Temp": ["47.000", "degrees C"],
-        "Inlet Temp": ["23.000", "degrees C"],
-        "FAN 1": ["5400.000", "RPM"],
-        "12V": ["12.060", "Volts"],
-    }
+    assert read == SENSORS
+    (values,) = simulator.client.pyghmi(READINGS)
+    assert values == {name: float(value) for name, (value, _) in SENSORS.items()}
 
 
-def test_a_reset_of_a_fleet_bmc_is_counted_recorded_and_says_its_cause(
-    fleet: tuple[Ask, Path],
+@pytest.mark.parametrize("ask", ["ipmitool", "pyghmi"])
+def test_a_reset_is_executed_once_and_the_restart_recorded(simulator: Simulator, ask: str) -> None:
+    if ask == "ipmitool":
+        simulator.client.power("reset")
+    else:
+        assert simulator.client.pyghmi(RESET)[0]["code"] == 0
+    assert eventually(simulator.client.restarts) == ["Initiated by hard reset"]
+    (events,) = simulator.client.pyghmi(EVENTS)
+    assert [(each["component_type"], each["event"]) for each in events] == [
+        ("System Boot", "Hard reset")
+    ]
+    assert simulator.client.is_on()
+    assert simulator.chassis_commands() == 1
+
+
+def test_a_power_cycle_shows_power_off_for_a_moment_and_is_one_command(
+    simulator: Simulator,
 ) -> None:
-    ask, log = fleet
-    assert ask("chassis", "power", "reset").returncode == 0
-    assert "chassis power control command" in ask("chassis", "restart_cause").stdout
-    recorded = eventually(lambda: [s for s in [ask("sel", "list").stdout] if "Boot" in s])
-    assert "System Boot Initiated" in recorded[0]
-    assert "Initiated by hard reset" in recorded[0]
-    assert log.read_text().count('"executed": "reset"') == 1
+    cycle, power = simulator.client.pyghmi(POWER_CYCLE, POWER)
+    assert (cycle["code"], power["powerstate"]) == (0, "off")
+    assert simulator.chassis_commands() == 1
+    eventually(simulator.client.is_on)
+    assert eventually(simulator.client.restarts) == ["Initiated by power up"]
+    assert simulator.chassis_commands() == 1
 
 
-def test_a_fleet_bmc_that_is_off_refuses_a_reset(fleet: tuple[Ask, Path]) -> None:
-    ask, log = fleet
-    ask("chassis", "power", "off")
-    assert ask("chassis", "power", "reset").returncode != 0
-    assert ask("chassis", "power", "status").stdout.strip() == "Chassis Power is off"
-    assert '"reset"' not in log.read_text()
+def test_off_and_on_are_two_commands_even_with_a_look_between(simulator: Simulator) -> None:
+    simulator.client.power("off")
+    assert not simulator.client.is_on()
+    simulator.client.power("on")
+    assert simulator.client.is_on()
+    assert simulator.chassis_commands() == 2
+    assert eventually(simulator.client.restarts) == ["Initiated by power up"]
 
 
-def test_a_fleet_bmc_refuses_a_wrong_password(fleet: tuple[Ask, Path]) -> None:
-    ask, _ = fleet
-    assert ask("chassis", "power", "status", password="wrong").returncode != 0
+def test_on_is_no_restart_of_a_machine_that_is_on(simulator: Simulator) -> None:
+    simulator.client.power("on")
+    assert simulator.chassis_commands() == 1
+    # A reset after it is the first to be recorded, so the other was not.
+    simulator.client.power("reset")
+    assert eventually(simulator.client.restarts) == ["Initiated by hard reset"]
 
 
-def test_ipmi_sim_counts_what_it_executed(tmp_path: Path) -> None:
-    with IpmiSim(tmp_path / "sim") as sim:
-        assert sim.chassis_commands() == 0
-        for words, executed in (
-            ("reset", ["reset"]),
-            ("cycle", ["reset", "power_0", "power_1"]),
-            ("off", ["reset", "power_0", "power_1", "power_0"]),
-        ):
-            assert sim.ask("chassis", "power", words).returncode == 0
-            eventually(lambda: sim.executed() == executed)  # noqa: B023 - asked within the turn
-        assert sim.chassis_commands() == 3
+def test_a_soft_shutdown_ends_with_power_off(simulator: Simulator) -> None:
+    simulator.client.power("soft")
+    eventually(lambda: not simulator.client.is_on())
+    assert simulator.chassis_commands() == 1
 
 
-def test_ipmi_sim_records_a_start_as_firmware_does(tmp_path: Path) -> None:
-    with IpmiSim(tmp_path / "sim", boot_seconds=0.1) as sim:
-        sim.ask("chassis", "power", "reset")
-        assert eventually(lambda: "System Boot Initiated" in sim.ask("sel", "list").stdout)
+def test_a_record_that_a_client_adds_is_read_back(simulator: Simulator) -> None:
+    event = "0x0a 0x44 0 0 0x02 0 0 0 0 0x01 0 0x04 0x1d 0x01 0x6f 0x07 0xff 0xff"
+    assert simulator.client.ipmitool("raw", *event.split()).returncode == 0
+    assert simulator.client.restarts() == ["System Restart"]
 
 
-def test_ipmi_sim_can_hang_in_a_start(tmp_path: Path) -> None:
-    with IpmiSim(tmp_path / "sim", restarts_visibly=False) as sim:
-        sim.ask("chassis", "power", "reset")
-        assert sim.executed() == ["reset"]
-        assert "Boot" not in sim.ask("sel", "list").stdout
+@pytest.mark.parametrize(("username", "password"), [("admin", "wrong"), ("nobody", PASSWORD)])
+def test_a_wrong_login_is_refused_and_executes_nothing(
+    simulator: Simulator, username: str, password: str
+) -> None:
+    stranger = replace(simulator.client, username=username, password=password)
+    assert stranger.ipmitool("chassis", "power", "reset").returncode != 0
+    refusal = stranger.pyghmi_run(RESET)
+    assert refusal.returncode != 0
+    assert "IpmiException" in refusal.stderr
+    assert simulator.chassis_commands() == 0
+    assert simulator.client.is_on()
+
+
+def test_a_client_that_left_may_come_back(simulator: Simulator) -> None:
+    login = "__import__('pyghmi.ipmi.command', fromlist=['Command']).Command"
+    again = f"{login}('127.0.0.1', b'admin', b'not-a-secret', port={simulator.client.port})"
+    logout = "bmc.ipmi_session.logout()"
+    answers = simulator.client.pyghmi(logout, f"{again}.get_power()")
+    assert answers[1]["powerstate"] == "on"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.ipmi_sim import free_udp_port
-from lab.stack import HOST, ROOT, Ports
+from lab.ports import HOST, free_port
+from lab.stack import ROOT, Ports
 from tests.integration.conftest import eventually
 
 README = (ROOT / "README.md").read_text()
@@ -45,7 +45,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ports]]
     """A folder in which the whole system runs, as `make up` starts it."""
     folder = tmp_path_factory.mktemp("up")
     ports = Ports.free()
-    process = _up(folder, ports, free_udp_port())
+    process = _up(folder, ports, free_port(socket.SOCK_DGRAM))
     env = folder / ".run" / "demo.env"
     eventually(lambda: process.poll() is not None or env.exists(), 60)
     assert process.poll() is None, process.stdout and process.stdout.read()
@@ -96,7 +96,7 @@ def test_the_readmes_python_works(up: tuple[Path, Ports]) -> None:
 
 def test_a_second_up_is_told_which_port_is_taken(up: tuple[Path, Ports], tmp_path: Path) -> None:
     _, ports = up
-    process = _up(tmp_path, ports, free_udp_port())
+    process = _up(tmp_path, ports, free_port(socket.SOCK_DGRAM))
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"port {ports.public} (public) is taken" in output

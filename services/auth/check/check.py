@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 from cachetools import TTLCache
 from f2h.access.v1.principal_pb2 import Principal
@@ -118,9 +125,11 @@ class Check:
             raise ApiError(Reason.KEY_REVOKED, "This API key was revoked.")
         if record.expire_time is not None and record.expire_time <= self._clock():
             raise ApiError(Reason.KEY_EXPIRED, "This API key has expired.")
-        if record.networks:
+        if record.cidrs:
             address = _address(client_address)
-            if address is None or not any(address in network for network in record.networks):
+            if address is None or not any(
+                address in network for network in _networks(record.cidrs)
+            ):
                 told = str(address or client_address)
                 raise ApiError(
                     Reason.ADDRESS_NOT_ALLOWED,
@@ -152,6 +161,11 @@ def _refuse_unless_allowed(
     # A rule for customers that names no capability lets none of them pass: nobody holds it.
     if record.audience == Audience.CUSTOMER and rule.capability not in record.capabilities:
         raise capability_missing(rule.capability)
+
+
+@lru_cache(maxsize=4096)
+def _networks(cidrs: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(cidr) for cidr in cidrs)
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from cachetools import LRUCache
@@ -20,7 +19,9 @@ class KeyRecord:
     pepper: int
     digest: bytes
     capabilities: frozenset[str]
-    networks: tuple[IPv4Network | IPv6Network, ...]
+    cidrs: tuple[str, ...]
+    """As they are kept: to parse them takes time, and only a caller who knew the secret may cost
+    it, or the time of a refusal would tell which ids there are."""
     policy_digest: bytes
     expire_time: datetime | None
     revoked: bool

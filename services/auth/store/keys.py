@@ -1,7 +1,6 @@
 """Keys and policies in the database."""
 
 from datetime import datetime
-from ipaddress import ip_network
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, text
@@ -110,7 +109,7 @@ class SqlKeys:
             pepper=row.pepper,
             digest=row.digest,
             capabilities=frozenset(row.capabilities),
-            networks=tuple(ip_network(cidr) for cidr in row.cidrs),
+            cidrs=tuple(row.cidrs),
             policy_digest=row.policy_digest,
             expire_time=utc(row.expire_time) if row.expire_time else None,
             revoked=row.revoke_time is not None,

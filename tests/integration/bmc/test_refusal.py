@@ -1,13 +1,14 @@
 """What a BMC refuses: on the simulated fleet's BMC, for ipmi_sim does whatever it is told."""
 
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.ipmi_sim import free_udp_port
+from lab.ports import free_port
 from lab.process import Process
 from lab.stack import ROOT
 from services.server_ops.adapters.bmc.pyghmi_bmc import PyghmiBmc
@@ -24,7 +25,7 @@ WRONG_STATE = 0xD5
 
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[BmcEndpoint]:
-    port = free_udp_port()
+    port = free_port(socket.SOCK_DGRAM)
     entry = {"hostname": "ns1.example.net", "address": "127.0.0.1", "port": port}
     entry |= {"username": "admin", "password": "not-a-secret"}
     config = tmp_path / "fleet.json"

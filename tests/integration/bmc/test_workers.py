@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.ipmi_sim import free_udp_port
 from lab.lossy import Direction
+from lab.ports import free_port
 from services.server_ops.adapters.bmc.pyghmi_bmc import PyghmiBmc
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import BmcUnreachable
@@ -38,7 +39,7 @@ async def test_nobody_there_is_unreachable_within_the_deadline() -> None:
     driver = PyghmiBmc(LIMITS)
     begin = time.monotonic()
     with pytest.raises(BmcUnreachable):
-        await driver.observe(BmcEndpoint("127.0.0.1", free_udp_port(), b"admin", b"x"))
+        await driver.observe(BmcEndpoint("127.0.0.1", free_port(socket.SOCK_DGRAM), b"admin", b"x"))
     assert time.monotonic() - begin < LIMITS.observe_seconds + 0.5
     await driver.close()
 
@@ -148,7 +149,7 @@ async def test_places_are_bounded_and_never_held_by_those_who_rest(tmp_path: Pat
 
 
 async def test_a_dead_bmc_does_not_hold_up_another(tmp_path: Path, rig: IpmiRig) -> None:
-    nobody = BmcEndpoint("127.0.0.1", free_udp_port(), b"admin", b"x")
+    nobody = BmcEndpoint("127.0.0.1", free_port(socket.SOCK_DGRAM), b"admin", b"x")
     await rig.bmc.observe(rig.endpoint)
     dead = asyncio.create_task(rig.bmc.observe(nobody))
     begin = time.monotonic()

@@ -1,0 +1,24 @@
+"""Free ports of loopback."""
+
+import random
+import socket
+
+HOST = "127.0.0.1"
+
+_RANGE = range(10_000, 32_000)
+"""Below what the system gives to outgoing connections, which else take a port before its server
+does."""
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that nobody listens on at this moment. Chosen at random, so that two who ask at the
+    same time hardly get the same.
+    """
+    while True:
+        port = random.choice(_RANGE)
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        return port
