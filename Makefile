@@ -8,6 +8,8 @@ TESTS ?= tests
 
 export PYTHONPATH := $(CURDIR):$(CURDIR)/gen
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Trust what the machine trusts, as pip does.
+export UV_SYSTEM_CERTS := 1
 
 DEBIAN := openipmi ipmitool postgresql curl
 PROTOS := $(shell find protos -name '*.proto')
