@@ -1,4 +1,7 @@
-"""auth: `python -m services.auth [migrate | create-secrets DIR | create-noc-key …]`."""
+"""auth: `python -m services.auth [COMMAND]`; without one it serves.
+
+Commands: migrate, create-secrets DIR, create-noc-key --label X, revoke-noc-key ID.
+"""
 
 import argparse
 import asyncio
@@ -12,8 +15,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.auth.bootstrap import SERVICES, build
+from services.auth.keys.key import Audience
 from services.auth.settings import AuthSettings, SigningKey
 from services.runtime import logs, server
+from services.runtime.clock import system_clock
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
 from services.runtime.settings import KEY_BYTES
@@ -34,6 +39,16 @@ async def create_noc_key(settings: AuthSettings, label: str) -> str:
     async with build(settings) as auth:
         _, text = await auth.create_key.for_noc(label)
     return str(text)
+
+
+async def revoke_noc_key(settings: AuthSettings, key_id: str) -> int:
+    """Revokes a NOC service's key; every running auth refuses it within a second."""
+    async with build(settings) as auth:
+        revoked = await auth.keys.revoke(key_id, system_clock(), Audience.NOC)
+    if revoked is None:
+        print(f"there is no NOC key {key_id}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def hand_over(make: Callable[[], str], secret_file: Path | None) -> int:
@@ -80,6 +95,8 @@ def main() -> int:
     noc = commands.add_parser("create-noc-key", help="make a key for a NOC service")
     noc.add_argument("--label", required=True)
     noc.add_argument("--secret-file", type=Path, help="write the key there, not to the screen")
+    revoke = commands.add_parser("revoke-noc-key", help="revoke the key of a NOC service")
+    revoke.add_argument("id", help="the 16 hexadecimal digits in the middle of the key")
     arguments = parser.parse_args()
 
     if arguments.command == "create-secrets":
@@ -94,6 +111,8 @@ def main() -> int:
         return hand_over(
             lambda: asyncio.run(create_noc_key(settings, arguments.label)), arguments.secret_file
         )
+    if arguments.command == "revoke-noc-key":
+        return asyncio.run(revoke_noc_key(settings, arguments.id))
     asyncio.run(serve(settings))
     return 0
 

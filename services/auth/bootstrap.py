@@ -65,6 +65,7 @@ class Auth:
 
     server: grpc.aio.Server
     create_key: CreateKey
+    keys: SqlKeys
 
 
 @asynccontextmanager
@@ -118,7 +119,7 @@ async def build(
 
     try:
         built = server.build(Layers(report, admit, validate, Grant(own)), add_services)
-        yield Auth(built, create_key)
+        yield Auth(built, create_key, keys)
     finally:
         await server_ops.close(None)
         await database.close()

@@ -84,10 +84,12 @@ class SqlKeys:
         query = query.order_by(col(ApiKeyRow.create_time).desc(), col(ApiKeyRow.id).desc())
         return [_key(row) for row in await self._database.fetch(query.limit(limit))]
 
-    async def revoke(self, key_id: str, now: datetime) -> ApiKey | None:
+    async def revoke(
+        self, key_id: str, now: datetime, audience: Audience = Audience.CUSTOMER
+    ) -> ApiKey | None:
         async with self._database.write() as session:
             row = await session.get(ApiKeyRow, key_id, with_for_update=True)
-            if row is None or row.audience != Audience.CUSTOMER:
+            if row is None or row.audience != audience:
                 return None
             row.revoke_time = row.revoke_time or now
         return _key(row)

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.auth.__main__ import MIGRATIONS, create_noc_key, create_secrets, hand_over
+from services.auth.__main__ import (
+    MIGRATIONS,
+    create_noc_key,
+    create_secrets,
+    hand_over,
+    revoke_noc_key,
+)
+from services.auth.bootstrap import build
 from services.auth.keys.secret import parse
 from services.auth.settings import AuthSettings
 from services.runtime.database import migrate
@@ -140,6 +147,27 @@ def test_a_noc_key_is_shown_once_and_kept_nowhere(
     assert key.secret not in err
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or key.secret.encode() not in path.read_bytes(), path
+
+
+def test_a_leaked_noc_key_can_be_revoked(make: Callable[[], str], settings: AuthSettings) -> None:
+    key = parse(make())
+    assert key is not None
+
+    async def revoked() -> bool:
+        async with build(settings) as auth:
+            record = await auth.keys.record(key.id)
+        return record is not None and record.revoked
+
+    assert not asyncio.run(revoked())
+    assert asyncio.run(revoke_noc_key(settings, key.id)) == 0
+    assert asyncio.run(revoked())
+
+
+def test_revoking_what_is_no_noc_key_says_so(
+    settings: AuthSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asyncio.run(revoke_noc_key(settings, "0" * 16)) == 1
+    assert capsys.readouterr().err == f"there is no NOC key {'0' * 16}\n"
 
 
 def test_a_noc_key_in_a_file_is_its_owners_alone_and_not_on_the_screen(
