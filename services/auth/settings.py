@@ -4,7 +4,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import BaseModel, Field
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.settings import Address, Key, KeyNumber, ServiceSettings
+from services.runtime.settings import Address, DatabaseUrl, Key, KeyNumber, ServiceSettings
 
 
 class SigningKey(BaseModel):
@@ -24,7 +24,7 @@ class AuthSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="F2H_AUTH_")
 
     listen: Address = "127.0.0.1:50051"
-    database_url: str = Field("sqlite:///.run/auth.db", pattern="^(sqlite:///|postgresql://).")
+    database_url: DatabaseUrl = "sqlite:///.run/auth.db"
     """"sqlite:///FILE" or "postgresql://USER@HOST/NAME"."""
     server_ops: Address = "127.0.0.1:50052"
     peppers: dict[KeyNumber, Key] = Field(min_length=1)

@@ -12,6 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 KEY_BYTES = 32
 """The size of every key here: Ed25519, AES-256, and what HMAC-SHA-256 deserves at least."""
 
+DatabaseUrl = Annotated[str, Field(pattern="^(sqlite:///|postgresql://).")]
+"""Where a service keeps its state."""
+
 
 def _has_key_size(key: bytes) -> bytes:
     if len(key) != KEY_BYTES:

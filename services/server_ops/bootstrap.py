@@ -85,7 +85,10 @@ async def build(
 
     durable.launch(reboot.run)
     for operation in await operations.unfinished():
-        await durable.start(operation.id)  # accepted, and the process ended before it was started
+        if await durable.gave_up(operation.id):
+            await reboot.give_up(operation.id)
+        else:
+            await durable.start(operation.id)  # it may have been accepted and not started
     try:
         yield server.build(Layers(report, admit, validate, Grant(access)), add_services)
     finally:

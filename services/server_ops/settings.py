@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.settings import Address, Key, KeyNumber, ServiceSettings
+from services.runtime.settings import Address, DatabaseUrl, Key, KeyNumber, ServiceSettings
 
 
 class ServerOpsSettings(ServiceSettings):
@@ -14,7 +14,7 @@ class ServerOpsSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="F2H_SERVER_OPS_")
 
     listen: Address = "127.0.0.1:50052"
-    database_url: str = "sqlite:///.run/server_ops.db"
+    database_url: DatabaseUrl = "sqlite:///.run/server_ops.db"
     durable_url: str = ""
     """Where workflows are kept; by default beside the database: a file of its own for SQLite, a
     schema of its own for PostgreSQL."""

@@ -15,6 +15,9 @@ T = TypeVar("T")
 WORKFLOW_VERSION = "1"
 """Changes when a workflow's steps change: only the version that began one recovers it."""
 
+_GAVE_UP = frozenset({"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+"""DBOS's names for ends without success."""
+
 STEP_ATTEMPTS = 8
 STEP_PAUSE_SECONDS = 0.5
 STEP_BACKOFF = 2.0
@@ -56,6 +59,11 @@ class DurableWorkflows:
         assert self._run is not None, "launch() comes first"  # noqa: S101
         with SetWorkflowID(str(operation)):
             await DBOS.start_workflow_async(self._run, str(operation))
+
+    async def gave_up(self, operation: UUID) -> bool:
+        """Whether the workflow of an operation ended without success and will not be taken up."""
+        status = await DBOS.get_workflow_status_async(str(operation))
+        return status is not None and status.status in _GAVE_UP
 
     async def step(self, name: str, run: Callable[[], Awaitable[T]]) -> T:
         """Runs a step of the present workflow, or answers what it answered before a crash."""

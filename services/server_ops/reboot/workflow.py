@@ -13,6 +13,8 @@ from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+import structlog
+
 from services.runtime.clock import Clock
 from services.server_ops.bmc.command import ChassisCommand
 from services.server_ops.bmc.driver import Bmc
@@ -41,6 +43,8 @@ _COMMANDS = {
 }
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class Durable(Protocol):
@@ -104,8 +108,29 @@ class Reboot:
             failure = failed.failure
             await self._end(operation, lambda o: fail(o, failure, self._clock()))
             return
+        except Exception:
+            # Of a fault of ours, or of a database that was away for longer than the steps are tried
+            # again. An operation without an end would hold its server for ever.
+            log.exception("reboot gave up", operation=str(operation))
+            await self._end(operation, self._gave_up)
+            return
         result = {"proof": proof.name, "restart_time": self._clock().isoformat()}
         await self._end(operation, lambda o: succeed(o, result, self._clock()))
+
+    async def give_up(self, operation: UUID) -> None:
+        """Ends an operation whose workflow ended without ending it."""
+        await self._operations.update(operation, self._gave_up)
+
+    def _gave_up(self, operation: Operation) -> Operation:
+        sent = operation.sent_time is not None
+        failure = Failure(
+            "OUTCOME_UNKNOWN" if sent else "INTERNAL",
+            "The command was sent once; a fault of ours kept us from seeing what came of it."
+            if sent
+            else "A fault of ours. The command was not sent.",
+            Fault.PROVIDER,
+        )
+        return fail(operation, failure, self._clock())
 
     async def _step(
         self, operation: UUID, index: int, run: Callable[[Operation], Awaitable[T]]
