@@ -3,7 +3,6 @@
 `make up`, the tests and the benchmark all start it from here.
 """
 
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from edge.process import EdgeProcess
 from edge.render import render
-from lab.ports import HOST, free_port
+from lab.ports import HOST, free_port, is_free
 from lab.process import Process
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -190,13 +189,11 @@ class Stack:
 
     def _refuse_taken_ports(self) -> None:
         for name, port in vars(self.ports).items():
-            try:
-                socket.create_server((HOST, port)).close()
-            except OSError:
+            if not is_free(port):
                 raise StackError(
                     f"port {port} ({name}) is taken: stop what listens there, or see `make help` "
                     "for how to choose other ports"
-                ) from None
+                )
 
     def __enter__(self) -> Self:
         self.start()

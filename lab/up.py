@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from f2h.server_ops.v1 import inventory_pb2
 
 from edge.process import EdgeError
 from lab import demo
-from lab.ports import HOST
+from lab.ports import HOST, is_free
 from lab.process import Process
 from lab.stack import ROOT, SERVICES, Ports, Stack, StackError, write_private
 from services.runtime.access import CATALOGUE
@@ -107,6 +108,12 @@ def _bmc_password(run: Path) -> str:
 
 
 def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest]) -> Process:
+    for server in servers:
+        if not is_free(server.bmc_port, socket.SOCK_DGRAM):
+            raise StackError(
+                f"UDP port {server.bmc_port} (BMC of {server.hostname}) is taken: "
+                "choose others with --bmc, see `make help`"
+            )
     config = run / "secrets" / "fleet.json"
     bmcs = [
         {

@@ -44,10 +44,14 @@ class Layers:
         self.layers = layers
 
     def around(self, path: str, handler: Any) -> Any:
-        """The handler of the RPC with this path, in its layers."""
+        """The handler of the RPC with this path, in its layers.
+
+        Raises TypeError for a streaming RPC: no layer is made for one, and without layers it would
+        be open to everybody.
+        """
         inner = handler.unary_unary
         if inner is None:
-            return handler
+            raise TypeError(f"{path} streams, and no layer guards a stream yet")
         for layer in reversed(self.layers):
             inner = layer(path, inner)
         return handler._replace(unary_unary=inner)

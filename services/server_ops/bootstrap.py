@@ -83,13 +83,13 @@ async def build(
         reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_reboot), to)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
 
-    durable.launch(reboot.run)
-    for operation in await operations.unfinished():
-        if await durable.gave_up(operation.id):
-            await reboot.give_up(operation.id)
-        else:
-            await durable.start(operation.id)  # it may have been accepted and not started
     try:
+        durable.launch(reboot.run)
+        for operation in await operations.unfinished():
+            if await durable.gave_up(operation.id):
+                await reboot.give_up(operation.id)
+            else:
+                await durable.start(operation.id)  # it may have been accepted and not started
         yield server.build(Layers(report, admit, validate, Grant(access)), add_services)
     finally:
         durable.close()

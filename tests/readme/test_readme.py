@@ -102,6 +102,16 @@ def test_a_second_up_is_told_which_port_is_taken(up: tuple[Path, Ports], tmp_pat
     assert f"port {ports.public} (public) is taken" in output
 
 
+def test_a_taken_port_of_a_bmc_is_told_too(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        port = taken.getsockname()[1]
+        process = _up(tmp_path, Ports.free(), port)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"UDP port {port} (BMC of ns3070587.ip-149-202-215.eu) is taken" in output
+
+
 def test_make_lists_its_targets() -> None:
     listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("up", "down", "test", "lint", "gen", "bench"):

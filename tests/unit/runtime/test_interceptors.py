@@ -427,3 +427,9 @@ def test_a_server_that_the_key_does_not_name_is_refused(
 
 def test_what_is_open_needs_nothing(grpc_channel: grpc.Channel) -> None:
     assert call(grpc_channel, OPEN) == REQUEST.SerializeToString()
+
+
+def test_a_stream_cannot_be_served_without_a_guard() -> None:
+    stream = grpc.unary_stream_rpc_method_handler(lambda _request, _context: iter(()))
+    with pytest.raises(TypeError, match="no layer guards a stream"):
+        Layers(report, validate).around("/test.Service/Watch", stream)
