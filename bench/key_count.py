@@ -5,7 +5,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -20,16 +20,22 @@ from bench.load import BenchError
 from bench.report import Finding, verdict
 from lab import demo
 from services.auth.check.check import Attempt, Check
+from services.auth.check.failures import Failures
+from services.auth.check.records import SessionRecord
 from services.auth.keys.digests import Digests
 from services.auth.keys.key import ApiKey, Audience
+from services.auth.keys.ring import Dated, KeyRing
 from services.auth.keys.secret import KeyText, generate
+from services.auth.keys.usage import Usage
 from services.auth.settings import AuthSettings
+from services.auth.store import MIGRATIONS
 from services.auth.store.keys import SqlKeys
 from services.auth.store.tables import ApiKeyRow
 from services.runtime.access import rules
 from services.runtime.clock import system_clock
 from services.runtime.database import Database, migrate
 from services.runtime.principal import PrincipalSigner
+from services.runtime.quota import PerMinute
 from services.runtime.settings import KEY_BYTES
 
 FEW, MANY = 1_000, 1_000_000
@@ -43,9 +49,8 @@ GROWTH = 1.1
 _CHUNK = 20_000
 _KNOWN_PART = 10_000
 """So many keys, spread over the table, have a text that can be presented."""
-_MIGRATIONS = Path(__file__).parent.parent / "services" / "auth" / "store" / "migrations"
 _PATH = "/f2h.server_ops.v1.ServerService/GetServer"
-_PEPPERS = {1: os.urandom(KEY_BYTES)}
+_PEPPERS = {1: Dated(os.urandom(KEY_BYTES), datetime.fromtimestamp(0, UTC))}
 
 _COLUMNS = (
     ("µs for a check", ""),
@@ -55,13 +60,23 @@ _COLUMNS = (
 )
 
 
+class _NoSessions:
+    """Nobody is signed in."""
+
+    async def record(self, _session_id: str) -> SessionRecord | None:
+        return None
+
+    async def touch(self, session_id: str, now: datetime) -> None:
+        raise NotImplementedError
+
+
 class Keys:
     """A database of keys, and checks on it."""
 
     def __init__(self, file: Path, count: int) -> None:
         url = f"sqlite:///{file}"
-        migrate(url, _MIGRATIONS)
-        self._digests = Digests(_PEPPERS)
+        migrate(url, MIGRATIONS)
+        self._digests = Digests(KeyRing(_PEPPERS, system_clock))
         self._texts: list[KeyText] = []
         self._fill(url, count)
         self._database = Database(url)
@@ -93,9 +108,14 @@ class Keys:
         return Check(
             self._rules,
             self._records,
-            self._digests,
-            self._signer,
-            system_clock,
+            _NoSessions(),
+            digests=self._digests,
+            signer=self._signer,
+            usage=Usage(self._records, system_clock),
+            failures=Failures(PerMinute(defaults["failures_per_minute"].default)),
+            clock=system_clock,
+            idle=timedelta(seconds=defaults["session_idle_seconds"].default),
+            origins=frozenset(),
             cache_size=defaults["key_cache_size"].default,
             cache_seconds=defaults["key_cache_seconds"].default,
         )
@@ -104,7 +124,7 @@ class Keys:
         attempts = [Attempt(_PATH, "public", str(text), "127.0.0.1") for text in texts]
         start = perf_counter()
         for attempt in attempts:
-            if not await check(attempt):
+            if not (await check(attempt)).principal:
                 raise BenchError("a check passed a call without a principal")
         return (perf_counter() - start) / len(attempts) * 1e6
 
@@ -147,8 +167,8 @@ class Keys:
                 "capabilities": [*policy.capabilities],
                 "servers": [*policy.servers],
                 "cidrs": [*policy.cidrs],
-                "pepper": self._digests.newest,
-                "digest": self._digests.digest(text.secret, self._digests.newest),
+                "pepper": self._digests.in_use,
+                "digest": self._digests.digest(text.secret, self._digests.in_use),
                 "policy_digest": os.urandom(32),
                 "create_time": now,
                 "expire_time": None,

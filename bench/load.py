@@ -37,12 +37,15 @@ def require_wrk() -> None:
         raise BenchError("wrk is missing: sudo apt-get install wrk")
 
 
-def load(url: str, key: str, pids: Sequence[int], seconds: int) -> Round:
-    """GETs `url` over and over with the key. Raises BenchError when one answer is not a success."""
+def load(url: str, header: tuple[str, str], pids: Sequence[int], seconds: int) -> Round:
+    """GETs `url` over and over with the header, a name and a value.
+
+    Raises BenchError when one answer is not a success.
+    """
     before = sum(map(_cpu_seconds, pids))
     done = subprocess.run(
         ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(_SCRIPT), url],
-        env={**os.environ, "BENCH_KEY": key},
+        env={**os.environ, "BENCH_HEADER": header[0], "BENCH_CREDENTIAL": header[1]},
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""`GET /api/servers/{hostname}` with an API key: ours, a monolith, an empty stack."""
+"""`GET /api/servers/{hostname}`: ours by key and by token, a monolith, an empty stack."""
 
 import tempfile
 from contextlib import ExitStack
@@ -15,9 +15,11 @@ WARM_UP_SECONDS = 2
 
 OVER_MONOLITH = 4.0
 OVER_EMPTY = 0.8
+OVER_KEY = 1.8
 
 _NAMES = {
-    "ours": "ours",
+    "ours": "ours, with a key",
+    "token": "ours, with a token",
     "monolith": "(a) FastAPI + SQLModel, one worker",
     "empty": "(b) the same Envoy, empty services",
 }
@@ -36,28 +38,33 @@ def measure() -> Finding:
     with ExitStack() as stack:
         run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         running = [
-            stack.enter_context(targets.ours(run / "ours")),
+            *stack.enter_context(targets.ours(run / "ours")),
             stack.enter_context(targets.monolith(run)),
             stack.enter_context(targets.empty(run)),
         ]
         for target in running:
-            load(target.url, target.key, target.pids, WARM_UP_SECONDS)
+            load(target.url, target.header, target.pids, WARM_UP_SECONDS)
         rounds: dict[str, list[Round]] = {target.name: [] for target in running}
         for _ in range(ROUNDS):
             for target in running:
-                rounds[target.name].append(load(target.url, target.key, target.pids, ROUND_SECONDS))
+                rounds[target.name].append(
+                    load(target.url, target.header, target.pids, ROUND_SECONDS)
+                )
                 target.check()
             running = [*running[1:], running[0]]
     return Finding(
         "Reading a server",
-        f"`GET /api/servers/{{hostname}}` with an API key, {CONNECTIONS} connections of wrk on\n"
+        f"`GET /api/servers/{{hostname}}`, {CONNECTIONS} connections of wrk on\n"
         f"the same machine; {ROUNDS} rounds of {ROUND_SECONDS} s in turn, the first one changing;\n"
         "medians.",
         _COLUMNS,
         [_row(_NAMES[name], each) for name, each in rounds.items()],
         [
-            verdict("ours / (a), requests/s", _ratio(rounds, "monolith"), least=OVER_MONOLITH),
-            verdict("ours / (b), requests/s", _ratio(rounds, "empty"), least=OVER_EMPTY),
+            verdict(
+                "key / (a), requests/s", _ratio(rounds, "ours", "monolith"), least=OVER_MONOLITH
+            ),
+            verdict("key / (b), requests/s", _ratio(rounds, "ours", "empty"), least=OVER_EMPTY),
+            verdict("token / key, requests/s", _ratio(rounds, "token", "ours"), least=OVER_KEY),
         ],
     )
 
@@ -72,7 +79,7 @@ def _row(name: str, rounds: list[Round]) -> list[str]:
     ]
 
 
-def _ratio(rounds: dict[str, list[Round]], peer: str) -> float:
+def _ratio(rounds: dict[str, list[Round]], which: str, peer: str) -> float:
     """Round by round, since what disturbs the machine disturbs neighbours alike."""
-    pairs = zip(rounds["ours"], rounds[peer], strict=True)
+    pairs = zip(rounds[which], rounds[peer], strict=True)
     return median(mine.rate / other.rate for mine, other in pairs)

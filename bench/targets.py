@@ -13,14 +13,17 @@ import httpx
 
 from bench.load import BenchError
 from edge.process import EdgeProcess
-from edge.render import render
-from lab import demo
+from edge.render import UNLIMITED, render
+from lab import ca, demo
 from lab.ports import HOST
 from lab.process import Process
 from lab.stack import ROOT, Ports, Stack
 from services.auth.keys.secret import generate
 
 READY_SECONDS = 20.0
+
+NO_LIMITS = {"address_limit": UNLIMITED, "subject_limit": UNLIMITED}
+"""So that what is measured is not a limit."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +32,29 @@ class Target:
 
     name: str
     url: str
-    key: str
+    header: tuple[str, str]
+    """What authenticates: a header's name and value."""
     pids: tuple[int, ...]
     """The processes that answer."""
 
     def check(self) -> None:
         """Raises BenchError unless it shows the server to the key."""
-        answer = httpx.get(self.url, headers={"X-API-Key": self.key})
+        answer = httpx.get(self.url, headers=dict([self.header]))
         shown = answer.json() if answer.is_success else {}
         if shown.get("hostname") != demo.HOSTNAME or not shown.get("ips"):
             raise BenchError(f"{self.name} answers wrongly: {answer.status_code} {answer.text}")
 
 
 @contextmanager
-def ours(run: Path) -> Iterator[Target]:
-    """The whole system: the real Envoy, auth, server_ops and security."""
+def ours(run: Path) -> Iterator[tuple[Target, Target]]:
+    """The whole system: the real Envoy, auth, server_ops and security; by key, and by token."""
     server = demo.servers("unused")[0]
-    with Stack(run=run, ports=Ports.free()) as stack:
+    with Stack(run=run, ports=Ports.free(), limits=NO_LIMITS) as stack:
         stack.register(server)
-        answer = httpx.post(
-            f"{stack.internal_url}/api/keys",
-            headers={"X-API-Key": stack.noc_key()},
+        stack.account(demo.ACCOUNT)
+        answer = stack.noc(
+            "POST",
+            "/api/keys",
             json={
                 "account": demo.ACCOUNT,
                 "label": "bench",
@@ -61,10 +66,13 @@ def ours(run: Path) -> Iterator[Target]:
         if not answer.is_success or stack.edge is None:
             raise BenchError(f"no key could be made: {answer.text}")
         pids = (stack.edge.pid, *(process.pid for process in stack.processes.values()))
-        target = Target("ours", _url(stack.url), str(answer.json()["secret"]), pids)
-        target.check()
-        _refuses(target)
-        yield target
+        key = _key_header(str(answer.json()["secret"]))
+        by_key = Target("ours", _url(stack.url), key, pids)
+        by_token = Target("token", by_key.url, _token_header(stack.url, key), pids)
+        for target in (by_key, by_token):
+            target.check()
+            _refuses(target)
+        yield by_key, by_token
 
 
 @contextmanager
@@ -84,7 +92,7 @@ def monolith(run: Path) -> Iterator[Target]:
     process = Process("monolith", command, run / "monolith.log", environment)
     try:
         url = _url(f"http://{HOST}:{port}")
-        target = Target("monolith", url, str(key), (process.pid,))
+        target = Target("monolith", url, _key_header(str(key)), (process.pid,))
         _wait(target, process.last_words)
         _refuses(target)
         yield target
@@ -99,6 +107,7 @@ def empty(run: Path) -> Iterator[Target]:
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
     addresses = {"auth": (HOST, ports.auth), "server_ops": (HOST, ports.server_ops)}
     config = run / "empty.json"
+    ca.make(run / "tls")
     render(
         config,
         public=(HOST, ports.public),
@@ -106,6 +115,8 @@ def empty(run: Path) -> Iterator[Target]:
         admin_port=ports.admin,
         upstreams={**addresses, "security": addresses["server_ops"]},
         descriptor=ROOT / "gen" / "descriptor.binpb",
+        tls=run / "tls",
+        limits=NO_LIMITS,
     )
     processes: list[Process] = []
     try:
@@ -115,7 +126,7 @@ def empty(run: Path) -> Iterator[Target]:
         with EdgeProcess(config, log=run / "empty_envoy.log", concurrency=1) as edge:
             url = _url(f"http://{HOST}:{ports.public}")
             pids = (edge.pid, *(process.pid for process in processes))
-            target = Target("empty", url, str(generate()), pids)
+            target = Target("empty", url, _key_header(str(generate())), pids)
             _wait(target, processes[0].last_words)
             yield target
     finally:
@@ -127,8 +138,23 @@ def _url(base: str) -> str:
     return f"{base}/api/servers/{demo.HOSTNAME}"
 
 
+def _key_header(key: str) -> tuple[str, str]:
+    return "X-API-Key", key
+
+
+def _token_header(url: str, key: tuple[str, str]) -> tuple[str, str]:
+    """A token that lasts as long as the benchmark."""
+    answer = httpx.post(
+        f"{url}/api/auth/token", headers=dict([key]), json={"lifetime_seconds": 900}
+    )
+    if not answer.is_success:
+        raise BenchError(f"no token could be made: {answer.text}")
+    return "Authorization", f"Bearer {answer.json()['access_token']}"
+
+
 def _refuses(target: Target) -> None:
-    answer = httpx.get(target.url, headers={"X-API-Key": str(generate())})
+    name, value = target.header
+    answer = httpx.get(target.url, headers={name: value[:-8] + "xxxxxxxx"})
     if answer.status_code != httpx.codes.UNAUTHORIZED:
         raise BenchError(f"{target.name} lets an unknown key pass: {answer.status_code}")
 

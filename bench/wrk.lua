@@ -1,5 +1,6 @@
--- The key comes by the environment, out of the list of processes. The figures leave as one JSON object.
-wrk.headers["X-API-Key"] = os.getenv("BENCH_KEY")
+-- The credential comes by the environment, out of the list of processes. The figures leave as one
+-- JSON object.
+wrk.headers[os.getenv("BENCH_HEADER")] = os.getenv("BENCH_CREDENTIAL")
 
 function done(summary, latency, _requests)
   local errors = summary.errors

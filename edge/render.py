@@ -1,10 +1,12 @@
 """The edge's configuration with other addresses: for one machine, where nothing has a DNS name.
 
-edge/envoy.yaml is the one configuration. Only addresses and the descriptor's path may differ.
+edge/envoy.yaml is the one configuration. Only addresses, the paths of files and the limits may
+differ.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,18 @@ SOURCE = Path(__file__).with_name("envoy.yaml")
 
 Address = tuple[str, int]
 """A host and a port."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much somebody may ask for: so many calls at once, and then so many a second."""
+
+    burst: int
+    per_second: int
+
+
+UNLIMITED = Limit(1_000_000_000, 1_000_000_000)
+"""More than anybody can ask for."""
 
 
 class RenderError(Exception):
@@ -28,11 +42,15 @@ def render(
     admin_port: int,
     upstreams: Mapping[str, Address],
     descriptor: Path,
+    tls: Path,
+    limits: Mapping[str, Limit] | None = None,
 ) -> None:
     """Writes edge/envoy.yaml with these addresses to `target`, as JSON, which Envoy reads too.
 
-    `upstreams` has an address for each cluster of the configuration, by its name; `admin_port` is
-    on the host that the configuration names (loopback). Raises RenderError.
+    `upstreams` has an address for each service of the configuration, by its cluster's name;
+    `admin_port` is on the host that the configuration names (loopback); `tls` is the folder of the
+    internal listener's certificates. `limits` replaces those of the filters that it names. Raises
+    RenderError.
     """
     config = yaml.safe_load(SOURCE.read_text())
     resources = config["static_resources"]
@@ -42,10 +60,15 @@ def render(
         _set(listener["address"], public if listener["name"] == "public" else internal)
         for transcoder in _transcoders(listener):
             transcoder["proto_descriptor"] = str(descriptor.absolute())
-    _match("upstream", resources["clusters"], set(upstreams))
+        for file in _tls_files(listener):
+            file["filename"] = str(tls.absolute() / Path(file["filename"]).name)
+        for http_filter in _http_filters(listener):
+            _limit(http_filter, limits or {})
+    addresses = {"edge": public, **upstreams}
+    _match("upstream", resources["clusters"], set(addresses))
     for cluster in resources["clusters"]:
         for endpoint in _endpoints(cluster):
-            _set(endpoint["address"], upstreams[cluster["name"]])
+            _set(endpoint["address"], addresses[cluster["name"]])
     target.write_text(json.dumps(config, indent=1))
 
 
@@ -57,14 +80,44 @@ def _match(kind: str, there: list[dict[str, Any]], given: set[str]) -> None:
         raise RenderError(f"{SOURCE.name} has no {kind}: {', '.join(sorted(unknown))}")
 
 
-def _transcoders(listener: dict[str, Any]) -> list[dict[str, Any]]:
+def _http_filters(listener: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        http_filter["typed_config"]
+        http_filter
         for chain in listener["filter_chains"]
         for network_filter in chain["filters"]
         for http_filter in network_filter["typed_config"].get("http_filters", [])
-        if "proto_descriptor" in http_filter["typed_config"]
     ]
+
+
+def _transcoders(listener: dict[str, Any]) -> list[dict[str, Any]]:
+    configs = (http_filter["typed_config"] for http_filter in _http_filters(listener))
+    return [config for config in configs if "proto_descriptor" in config]
+
+
+def _tls_files(listener: dict[str, Any]) -> list[dict[str, Any]]:
+    contexts = [
+        chain["transport_socket"]["typed_config"]["common_tls_context"]
+        for chain in listener["filter_chains"]
+        if "transport_socket" in chain
+    ]
+    return [
+        file
+        for context in contexts
+        for certificate in context["tls_certificates"]
+        for file in (
+            certificate["certificate_chain"],
+            certificate["private_key"],
+            context["validation_context"]["trusted_ca"],
+        )
+    ]
+
+
+def _limit(http_filter: dict[str, Any], limits: Mapping[str, Limit]) -> None:
+    limit = limits.get(http_filter["name"])
+    if limit is not None:
+        for descriptor in http_filter["typed_config"]["descriptors"]:
+            bucket = descriptor["token_bucket"]
+            bucket.update(max_tokens=limit.burst, tokens_per_fill=limit.per_second)
 
 
 def _endpoints(cluster: dict[str, Any]) -> list[dict[str, Any]]:

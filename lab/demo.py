@@ -4,6 +4,9 @@ from f2h.server_ops.v1 import inventory_pb2
 
 ACCOUNT = "demo"
 
+EMAIL = "demo@example.net"
+"""Who signs in for the account, as its owner."""
+
 BMC_USERNAME = "admin"
 
 HOSTNAME = "ns3070587.ip-149-202-215.eu"

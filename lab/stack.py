@@ -3,20 +3,23 @@
 `make up`, the tests and the benchmark all start it from here.
 """
 
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
+import httpx
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from edge.process import EdgeProcess
-from edge.render import render
+from edge.render import Limit, render
+from lab import ca
 from lab.ports import HOST, free_port, is_free
 from lab.process import Process
 
@@ -55,12 +58,16 @@ class Stack:
     ports: Ports = field(default_factory=Ports)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further settings, as the services' environment variables."""
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """The edge's limits, where they are not its own: by the name of the filter."""
 
     def __post_init__(self) -> None:
         self.processes: dict[str, Process] = {}
         self.edge: EdgeProcess | None = None
         self.logs = self.run / "logs"
         self.secrets = self.run / "secrets"
+        self.tls = self.run / "tls"
+        """Certificates: ca.pem to trust, client.pem and client.key of a NOC service."""
 
     @property
     def url(self) -> str:
@@ -70,7 +77,7 @@ class Stack:
     @property
     def internal_url(self) -> str:
         """The base of the NOC's side."""
-        return f"http://{HOST}:{self.ports.internal}"
+        return f"https://{HOST}:{self.ports.internal}"
 
     def address(self, service: str) -> str:
         """Host and port of a service's own gRPC server, past the edge."""
@@ -80,6 +87,7 @@ class Stack:
         """Starts everything, and returns when all of it is ready. Raises StackError."""
         self._refuse_taken_ports()
         self.logs.mkdir(parents=True, exist_ok=True)
+        ca.make(self.tls)
         try:
             for service in ("auth", "server_ops"):
                 self._command(service, "create-secrets", str(self.secrets))
@@ -113,6 +121,8 @@ class Stack:
             admin_port=self.ports.admin,
             upstreams={service: (HOST, getattr(self.ports, service)) for service in SERVICES},
             descriptor=ROOT / "gen" / "descriptor.binpb",
+            tls=self.tls,
+            limits=self.limits,
         )
         self.edge = EdgeProcess(config, log=self.logs / "envoy.log", concurrency=1)
         self.edge.start()
@@ -145,9 +155,38 @@ class Stack:
             self._command("auth", "create-noc-key", label, f"--secret-file={path}")
         return path.read_text().strip()
 
+    def allow_certificate(self) -> None:
+        """Lets a NOC service in that shows the client certificate, once."""
+        done = self.tls / "allowed"
+        if not done.exists():
+            self._command("auth", "allow-noc-certificate", ca.NOC_SERVICE, "--label=make up")
+            done.touch()
+
+    def trust(self) -> ssl.SSLContext:
+        """What a client of the internal listener trusts: our own authority, and nobody else."""
+        return ssl.create_default_context(cafile=str(self.tls / "ca.pem"))
+
+    def internal_channel(self) -> grpc.Channel:
+        """A gRPC channel to the NOC's side."""
+        root = (self.tls / "ca.pem").read_bytes()
+        credentials = grpc.ssl_channel_credentials(root_certificates=root)
+        return grpc.secure_channel(f"{HOST}:{self.ports.internal}", credentials)
+
+    def noc(self, verb: str, path: str, **options: Any) -> httpx.Response:
+        """A REST call of a NOC service."""
+        headers = {"X-API-Key": self.noc_key(), **options.pop("headers", {})}
+        url = f"{self.internal_url}{path}"
+        return httpx.request(verb, url, headers=headers, verify=self.trust(), timeout=20, **options)
+
+    def account(self, account_id: str, kind: str = "CUSTOMER") -> None:
+        """Makes an account, unless it is there. Raises StackError."""
+        answer = self.noc("POST", "/api/noc/accounts", json={"id": account_id, "kind": kind})
+        if not answer.is_success and answer.status_code != httpx.codes.CONFLICT:
+            raise StackError(f"no account could be made: {answer.text}")
+
     def register(self, server: inventory_pb2.PutServerRequest) -> None:
         """Registers a server, as a NOC service does it."""
-        with grpc.insecure_channel(f"{HOST}:{self.ports.internal}") as channel:
+        with self.internal_channel() as channel:
             inventory_pb2_grpc.InventoryServiceStub(channel).PutServer(
                 server, metadata=(("x-api-key", self.noc_key()),), timeout=10
             )
@@ -160,6 +199,7 @@ class Stack:
             "F2H_SECRETS_DIR": str(self.secrets),
             f"{prefix}LISTEN": self.address(service),
             f"{prefix}PRINCIPAL_PUBLIC_KEYS": self._public_keys(),
+            "F2H_AUTH_PUBLIC_URL": self.url,
             f"{prefix}DATABASE_URL": f"sqlite:///{self.run / service}.db",
         }
         for other in SERVICES:

@@ -51,8 +51,11 @@ def main() -> int:
         with stack, _pid_file(stack.run / "up.pid"):
             for server in servers:
                 stack.register(server)
+            stack.account(demo.ACCOUNT)
+            stack.allow_certificate()
+            password = _password(stack)
             key = _key(stack)
-            env = _write_env(stack, key)
+            env = _write_env(stack, key, password)
             banner = _BANNER.format(
                 url=stack.url,
                 internal_url=stack.internal_url,
@@ -139,9 +142,9 @@ def _key(stack: Stack) -> str:
         url = f"{stack.url}/api/servers/{demo.HOSTNAME}"
         if httpx.get(url, headers={"X-API-Key": key}).is_success:
             return key
-    answer = httpx.post(
-        f"{stack.internal_url}/api/keys",
-        headers={"X-API-Key": stack.noc_key()},
+    answer = stack.noc(
+        "POST",
+        "/api/keys",
         json={
             "account": demo.ACCOUNT,
             "label": "make up",
@@ -156,14 +159,31 @@ def _key(stack: Stack) -> str:
     return key
 
 
-def _write_env(stack: Stack, key: str) -> Path:
+def _password(stack: Stack) -> str:
+    """The password of the demonstration's user, made once."""
+    path = stack.secrets / "demo.password"
+    if not path.exists():
+        form = {"account": demo.ACCOUNT, "email": demo.EMAIL, "role": "OWNER"}
+        answer = stack.noc("POST", "/api/noc/users", json=form)
+        if not answer.is_success:
+            raise StackError(f"no user could be made: {answer.text}")
+        write_private(path, str(answer.json()["password"]))
+    return path.read_text()
+
+
+def _write_env(stack: Stack, key: str, password: str) -> Path:
     values = {
         "F2H_URL": stack.url,
         "F2H_API_KEY": key,
         "F2H_HOSTNAME": demo.HOSTNAME,
+        "F2H_EMAIL": demo.EMAIL,
+        "F2H_PASSWORD": password,
         "F2H_ACCOUNT": demo.ACCOUNT,
         "F2H_INTERNAL_URL": stack.internal_url,
         "F2H_NOC_KEY": stack.noc_key(),
+        "F2H_CA": str(stack.tls / "ca.pem"),
+        "F2H_CLIENT_CERT": str(stack.tls / "client.pem"),
+        "F2H_CLIENT_KEY": str(stack.tls / "client.key"),
         "F2H_GRPC": f"{HOST}:{stack.ports.public}",
         **{f"F2H_{service.upper()}": stack.address(service) for service in SERVICES},
     }

@@ -70,8 +70,10 @@ def _faults(rpc: Rpc) -> Iterator[str]:
     audience = rule_pb2.AccessRule.Audience
     if not rule.audiences or audience.AUDIENCE_UNSPECIFIED in rule.audiences:
         yield "has an access rule without an audience"
-    if audience.CUSTOMER in rule.audiences and not rule.capability:
+    if audience.CUSTOMER in rule.audiences and not (rule.capability or rule.any_key):
         yield "lets API keys call without a capability"
+    if {audience.SESSION, audience.STAFF} & {*rule.audiences} and not rule.role:
+        yield "lets signed-in people call without a role"
     named = rule.WhichOneof("resource")
     if named and getattr(rule, named) not in {field.name for field in rpc.request.field}:
         yield f"has {named} = {getattr(rule, named)!r}, which its request does not have"

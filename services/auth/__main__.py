@@ -1,31 +1,20 @@
-"""auth: `python -m services.auth [COMMAND]`; without one it serves.
-
-Commands: migrate, create-secrets DIR, create-noc-key --label X, revoke-noc-key ID.
-"""
+"""auth: `python -m services.auth [COMMAND]`; without one it serves. `--help` lists the commands."""
 
 import argparse
 import asyncio
-import base64
-import json
-import secrets
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from services.auth import commands, rotation
 from services.auth.bootstrap import SERVICES, build
-from services.auth.keys.key import Audience
-from services.auth.settings import AuthSettings, SigningKey
+from services.auth.settings import AuthSettings
+from services.auth.store import MIGRATIONS
 from services.runtime import logs, server
 from services.runtime.clock import system_clock
 from services.runtime.database import migrate
-from services.runtime.secret_files import write_once
-from services.runtime.settings import KEY_BYTES
-
-MIGRATIONS = Path(__file__).parent / "store" / "migrations"
-
-PUBLIC_KEYS = "principal_public_keys.json"
+from services.runtime.errors import ApiError
 
 
 async def serve(settings: AuthSettings) -> None:
@@ -34,87 +23,103 @@ async def serve(settings: AuthSettings) -> None:
         await server.serve(auth.server, settings.listen, SERVICES, settings.drain_seconds)
 
 
-async def create_noc_key(settings: AuthSettings, label: str) -> str:
-    """Makes a NOC service's key, and answers its text, which is not kept."""
-    async with build(settings) as auth:
-        _, text = await auth.create_key.for_noc(label)
-    return str(text)
-
-
-async def revoke_noc_key(settings: AuthSettings, key_id: str) -> int:
-    """Revokes a NOC service's key; every running auth refuses it within a second."""
-    async with build(settings) as auth:
-        revoked = await auth.keys.revoke(key_id, system_clock(), Audience.NOC)
-    if revoked is None:
-        print(f"there is no NOC key {key_id}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def hand_over(make: Callable[[], str], secret_file: Path | None) -> int:
-    """Shows a new secret once, or writes it to a new file of mode 0600."""
-    if secret_file is None:
-        print(make())
-    elif secret_file.exists():  # before it is made: a key that nobody holds is not to be
-        print(f"{secret_file} exists already and stays as it is", file=sys.stderr)
-        return 1
-    elif not write_once(secret_file, make()):
-        print(f"{secret_file} was made meanwhile; the new key is lost", file=sys.stderr)
-        return 1
-    return 0
-
-
-def create_secrets(folder: Path) -> None:
-    """Makes what a new installation needs, each unless it is there: pepper and signing key."""
-    pepper = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-    write_once(folder / "f2h_auth_peppers", json.dumps({"1": pepper}))
-    key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
-    signing = folder / "f2h_auth_principal_signing_key"
-    write_once(signing, json.dumps({"number": 1, "key": key}))
-    _publish(SigningKey.model_validate_json(signing.read_text()), folder / PUBLIC_KEYS)
-
-
-def _publish(signing: SigningKey, file: Path) -> None:
-    """Writes the public key beside those that are published already.
-
-    Not secret: every service is given the file's content as F2H_<SERVICE>_PRINCIPAL_PUBLIC_KEYS.
-    """
-    published = json.loads(file.read_text()) if file.exists() else {}
-    public = base64.b64encode(signing.private().public_key().public_bytes_raw()).decode()
-    if published.get(str(signing.number)) != public:
-        file.write_text(json.dumps({**published, str(signing.number): public}))
-
-
 def main() -> int:
     """Runs one command."""
-    parser = argparse.ArgumentParser(prog="python -m services.auth")
-    commands = parser.add_subparsers(dest="command")
-    commands.add_parser("migrate", help="bring the database to the newest revision")
-    secrets_parser = commands.add_parser("create-secrets", help="make what is missing of secrets")
-    secrets_parser.add_argument("folder", type=Path)
-    noc = commands.add_parser("create-noc-key", help="make a key for a NOC service")
-    noc.add_argument("--label", required=True)
-    noc.add_argument("--secret-file", type=Path, help="write the key there, not to the screen")
-    revoke = commands.add_parser("revoke-noc-key", help="revoke the key of a NOC service")
-    revoke.add_argument("id", help="the 16 hexadecimal digits in the middle of the key")
-    arguments = parser.parse_args()
+    options = _parser().parse_args()
+    try:
+        if options.command in _ON_SECRETS:
+            _ON_SECRETS[options.command](options)
+            return 0
+        settings = AuthSettings.load()
+        logs.configure("auth", settings.log_level)
+        return _run(settings, options)
+    except rotation.Refused as refused:
+        print(refused, file=sys.stderr)
+    except ApiError as error:
+        print(error.message, file=sys.stderr)
+    return 1
 
-    if arguments.command == "create-secrets":
-        create_secrets(arguments.folder)
-        return 0
-    settings = AuthSettings.load()
-    logs.configure("auth", settings.log_level)
-    if arguments.command == "migrate":
+
+def _run(settings: AuthSettings, options: argparse.Namespace) -> int:
+    if options.command == "migrate":
         migrate(settings.database_url, MIGRATIONS)
         return 0
-    if arguments.command == "create-noc-key":
-        return hand_over(
-            lambda: asyncio.run(create_noc_key(settings, arguments.label)), arguments.secret_file
-        )
-    if arguments.command == "revoke-noc-key":
-        return asyncio.run(revoke_noc_key(settings, arguments.id))
+    if options.command is not None:
+        command = getattr(commands, options.command.replace("-", "_"))
+        return int(asyncio.run(command(settings, options)))
     asyncio.run(serve(settings))
     return 0
+
+
+def _rotate_pepper(options: argparse.Namespace) -> None:
+    delay = timedelta(minutes=options.minutes)
+    print(rotation.rotate_pepper(options.folder, system_clock(), delay))
+
+
+def _rotate_signing_key(options: argparse.Namespace) -> None:
+    delay = timedelta(minutes=options.minutes)
+    print(rotation.rotate_signing_key(options.folder, system_clock(), delay))
+
+
+_ON_SECRETS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "create-secrets": lambda options: rotation.create(options.folder),
+    "rotate-pepper": _rotate_pepper,
+    "rotate-signing-key": _rotate_signing_key,
+    "retire-signing-key": lambda options: rotation.retire_signing_key(
+        options.folder, options.number, system_clock()
+    ),
+}
+"""What needs no settings: there may be none yet."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.auth")
+    commands_ = parser.add_subparsers(dest="command")
+    add = commands_.add_parser
+
+    add("migrate", help="bring the database to the newest revision")
+
+    create = add("create-secrets", help="make what is missing of secrets")
+    create.add_argument("folder", type=Path)
+    for name, what in (("pepper", "a new pepper"), ("signing-key", "a new signing key")):
+        rotate = add(
+            f"rotate-{name}", help=f"add {what}, used from some time on; prints its number"
+        )
+        rotate.add_argument("folder", type=Path)
+        rotate.add_argument("--minutes", type=float, default=60, help="until it is used")
+    for name in ("pepper", "signing-key"):
+        retire = add(f"retire-{name}", help="remove an old one that nothing needs any more")
+        retire.add_argument("folder", type=Path)
+        retire.add_argument("number", type=int)
+
+    account = add("create-account", help="make an account")
+    account.add_argument("id")
+    account.add_argument("--noc", action="store_true", help="of staff of the NOC")
+    user = add("create-user", help="make a user; prints the password, which is not kept")
+    user.add_argument("--account", required=True)
+    user.add_argument("--email", required=True)
+    user.add_argument("--role", required=True, choices=["OWNER", "MEMBER", "READ_ONLY"])
+    _secret_file(user, "the password")
+
+    key = add("create-noc-key", help="make a key for a NOC service")
+    key.add_argument("--label", required=True)
+    _secret_file(key, "the key")
+    certificate = add("allow-noc-certificate", help="let a NOC service show a client certificate")
+    certificate.add_argument("name", help="its URI SAN, for instance spiffe://example/noc/billing")
+    certificate.add_argument("--label", required=True)
+    revoke = add("revoke-noc-key", help="revoke the key or certificate of a NOC service")
+    revoke.add_argument("id", help="16 hexadecimal digits")
+
+    add("audit-checkpoint", help="print the state of the audit trail, to be kept elsewhere")
+    verify = add("verify-audit", help="name the first audit record that is not as it was")
+    verify.add_argument(
+        "--checkpoint", type=Path, help="a file that audit-checkpoint's output is in"
+    )
+    return parser
+
+
+def _secret_file(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--secret-file", type=Path, help=f"write {what} there, not to the screen")
 
 
 if __name__ == "__main__":

@@ -3,44 +3,98 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from types import ModuleType
+from urllib.parse import urlsplit
 
 import grpc.aio
 from f2h.access.v1 import principal_pb2
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1 import (
+    account_pb2,
+    account_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     capability_pb2,
     capability_pb2_grpc,
     key_pb2,
     key_pb2_grpc,
     policy_pb2,
     policy_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
+    token_pb2,
+    token_pb2_grpc,
+    user_pb2,
+    user_pb2_grpc,
 )
 from f2h.edge.v1 import authorization_pb2_grpc
 from f2h.security.v1 import antihack_pb2, antispam_pb2
 from f2h.server_ops.v1 import inventory_pb2, operation_pb2, reboot_pb2, server_pb2
 
+from services.auth.accounts.manage import ManageAccounts, ManageUsers
 from services.auth.adapters.inventory import GrpcInventory
+from services.auth.adapters.oidc import NoIdentityProvider, OidcProvider
+from services.auth.audit.recorder import TrailRecorder
+from services.auth.audit.refusals import Refusals
 from services.auth.check.check import Check
+from services.auth.check.failures import Failures
 from services.auth.keys.create import CreateKey
 from services.auth.keys.digests import Digests
+from services.auth.keys.expiry import Expiry
 from services.auth.keys.key import Inventory
-from services.auth.keys.secret import KeyText, generate
+from services.auth.keys.ring import KeyRing
+from services.auth.keys.rotate import RotateKey
+from services.auth.keys.secret import SESSION_PREFIX, KeyText, generate
+from services.auth.keys.update import UpdateKey
+from services.auth.keys.usage import Usage
+from services.auth.rpc.accounts import AccountServicer
+from services.auth.rpc.audit import AuditServicer
 from services.auth.rpc.authorization import AuthorizationServicer
 from services.auth.rpc.capabilities import CapabilityServicer
-from services.auth.rpc.keys import KeyServicer
+from services.auth.rpc.keys import KeyServicer, UseCases
 from services.auth.rpc.policies import PolicyServicer
+from services.auth.rpc.sessions import SessionServicer
+from services.auth.rpc.tokens import TokenServicer
+from services.auth.rpc.users import UserServicer
+from services.auth.sessions.session import BeginSession, EndSessions
 from services.auth.settings import AuthSettings
+from services.auth.sign_in.passwords import Passwords
+from services.auth.sign_in.second_factor import SecondFactor
+from services.auth.sign_in.sign_in import OwnUser, SignIn
+from services.auth.sign_in.throttle import Throttle
+from services.auth.store.accounts import SqlAccounts
+from services.auth.store.audit import SqlTrail
 from services.auth.store.keys import SqlKeys
+from services.auth.store.sessions import SqlSessions
+from services.auth.store.sign_in_throttle import SqlFailures
+from services.auth.store.users import SqlUsers
+from services.auth.tokens.create import CreateToken
+from services.auth.tokens.signing import Signing
 from services.runtime import server
 from services.runtime.access import rules
+from services.runtime.audit import Audit
+from services.runtime.background import Job, repeated
 from services.runtime.clock import Clock, system_clock
 from services.runtime.database import Database
 from services.runtime.errors import ApiError
-from services.runtime.interceptors import Admit, Grant, Layers, report, validate
+from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
 from services.runtime.policy import Policy, PolicyCache
-from services.runtime.principal import PrincipalSigner, PrincipalVerifier
+from services.runtime.principal import PrincipalVerifier
+from services.runtime.quota import PerMinute
+from services.runtime.sealing import Sealer
 
-OWN = (capability_pb2, key_pb2, policy_pb2)
+OWN: tuple[ModuleType, ...] = (
+    account_pb2,
+    audit_pb2,
+    capability_pb2,
+    key_pb2,
+    policy_pb2,
+    session_pb2,
+    token_pb2,
+    user_pb2,
+)
 CHECKED = (
     *OWN,
     antihack_pb2,
@@ -56,7 +110,48 @@ SERVICES = tuple(
     service.full_name for module in OWN for service in module.DESCRIPTOR.services_by_name.values()
 )
 
-AUTHORIZATION_PATH = "/envoy.service.auth.v3.Authorization/Check"
+OPEN = frozenset({"/envoy.service.auth.v3.Authorization/Check"})
+"""What the edge itself asks."""
+
+FLUSH_SECONDS = 5.0
+"""After how long counted uses of keys are written down."""
+
+TIDY_SECONDS = 3600.0
+"""After how long what nobody asks for any more is removed."""
+
+REFUSALS_PER_MINUTE = 60
+"""How many refusals without a right credential are recorded of one address."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where everything is kept."""
+
+    keys: SqlKeys
+    accounts: SqlAccounts
+    users: SqlUsers
+    sessions: SqlSessions
+    failures: SqlFailures
+    trail: SqlTrail
+
+    @classmethod
+    def on(cls, database: Database, clock: Clock) -> "Stores":
+        """All of them in one database."""
+        return cls(
+            SqlKeys(database),
+            SqlAccounts(database),
+            SqlUsers(database),
+            SqlSessions(database),
+            SqlFailures(database),
+            SqlTrail(database, clock),
+        )
+
+    async def tidy(self, clock: Clock) -> None:
+        """Removes what nobody asks for any more."""
+        now = clock()
+        await self.keys.forget_old(now)
+        await self.sessions.forget_old(now)
+        await self.failures.forget_old(now)
 
 
 @dataclass(frozen=True)
@@ -64,8 +159,10 @@ class Auth:
     """The parts of a built service that its commands and tests use."""
 
     server: grpc.aio.Server
+    stores: Stores
     create_key: CreateKey
-    keys: SqlKeys
+    accounts: ManageAccounts
+    users: ManageUsers
 
 
 @asynccontextmanager
@@ -77,49 +174,186 @@ async def build(
 ) -> AsyncIterator[Auth]:
     """The service, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
-    keys = SqlKeys(database)
-    digests = Digests(settings.peppers)
-    signing = settings.principal_signing_key
-    signer = PrincipalSigner(signing.number, signing.private())
+    stores = Stores.on(database, clock)
+    sealer = Sealer(settings.sealing_keys)
+    digests = Digests(KeyRing(settings.dated_peppers(), clock))
+    signing = Signing(KeyRing(settings.private_keys(), clock))
     server_ops = grpc.aio.insecure_channel(settings.server_ops)
-    inventory = inventory or GrpcInventory(server_ops, signer, clock)
-    create_key = CreateKey(keys, inventory, digests, clock, generate=new_key_text)
+    inventory = inventory or GrpcInventory(server_ops, signing, clock)
+    idle = timedelta(seconds=settings.session_idle_seconds)
+    secure = settings.public_url.startswith("https:")
+    checked, own = rules(*CHECKED), rules(*OWN)
+
+    usage = Usage(stores.keys, clock)
     check = Check(
-        rules(*CHECKED),
-        keys,
-        digests,
-        signer,
-        clock,
+        checked,
+        stores.keys,
+        stores.sessions,
+        digests=digests,
+        signer=signing,
+        usage=usage,
+        failures=Failures(PerMinute(settings.failures_per_minute)),
+        clock=clock,
+        idle=idle,
+        origins=frozenset({_origin(settings.public_url)}),
         cache_size=settings.key_cache_size,
         cache_seconds=settings.key_cache_seconds,
     )
+    refusals = Refusals(checked, check, stores.trail, PerMinute(REFUSALS_PER_MINUTE))
+
+    expiry = Expiry(_days(settings.key_default_days), _days(settings.key_max_days))
+    create_key = CreateKey(
+        stores.keys,
+        inventory,
+        digests,
+        expiry,
+        clock,
+        account_exists=stores.accounts.exists,
+        generate=new_key_text,
+    )
+    use_keys = UseCases(
+        create_key,
+        UpdateKey(stores.keys, clock),
+        RotateKey(stores.keys, digests, expiry, clock, generate=new_key_text),
+        stores.keys,
+        inventory,
+    )
+    tokens = PerMinute(settings.tokens_per_minute)
+    create_token = CreateToken(stores.keys, signing, tokens, clock)
+
+    people = _people(
+        settings, stores, digests, sealer, forget_session=check.forget_session, clock=clock
+    )
 
     async def policy(digest: bytes, _header: str) -> Policy:
-        content = await keys.policy(digest)
+        content = await stores.keys.policy(digest)
         if content is None:
             raise ApiError(Reason.INTERNAL, "A policy is missing.")
-        message = principal_pb2.Policy.FromString(content)
-        return Policy(message.capabilities, message.servers)
+        return Policy.decode(principal_pb2.Policy.FromString(content))
 
-    own = rules(*OWN)
-    admit = Admit(
+    recorder = TrailRecorder(stores.trail)
+    audit = Audit(own, recorder)
+    identify = Identify(
         own,
         PrincipalVerifier(settings.public_keys(), clock),
         PolicyCache(policy),
-        open_paths=frozenset({AUTHORIZATION_PATH}),
+        open_paths=OPEN,
     )
 
     def add_services(to: grpc.aio.Server) -> None:
-        authorization_pb2_grpc.add_AuthorizationServicer_to_server(AuthorizationServicer(check), to)
+        account_pb2_grpc.add_AccountServiceServicer_to_server(
+            AccountServicer(people.accounts, stores.accounts), to
+        )
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(stores.trail, recorder), to)
+        authorization_pb2_grpc.add_AuthorizationServicer_to_server(
+            AuthorizationServicer(check, refusals, secure=secure), to
+        )
         capability_pb2_grpc.add_CapabilityServiceServicer_to_server(CapabilityServicer(), to)
         key_pb2_grpc.add_KeyServiceServicer_to_server(
-            KeyServicer(create_key, keys, check.forget, clock), to
+            KeyServicer(use_keys, check.forget_key, clock), to
         )
-        policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(keys), to)
+        policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(stores.keys), to)
+        session_pb2_grpc.add_SessionServiceServicer_to_server(
+            SessionServicer(
+                people.sign_in,
+                people.own_user,
+                stores.users,
+                stores.sessions,
+                people.end_sessions,
+                idle=idle,
+                secure=secure,
+            ),
+            to,
+        )
+        token_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(create_token, signing), to)
+        user_pb2_grpc.add_UserServiceServicer_to_server(
+            UserServicer(people.users, stores.users), to
+        )
 
+    layers = Layers(report, identify, audit, Admit(own, open_paths=OPEN), validate, Grant(own))
+    jobs: dict[float, Job] = {FLUSH_SECONDS: usage.flush, TIDY_SECONDS: partial(stores.tidy, clock)}
     try:
-        built = server.build(Layers(report, admit, validate, Grant(own)), add_services)
-        yield Auth(built, create_key, keys)
+        async with repeated(jobs):
+            built = server.build(layers, add_services)
+            yield Auth(built, stores, create_key, people.accounts, people.users)
+            await audit.settle()
     finally:
+        await people.provider.close()
         await server_ops.close(None)
         await database.close()
+
+
+@dataclass(frozen=True)
+class _People:
+    """What is about people who sign in."""
+
+    accounts: ManageAccounts
+    users: ManageUsers
+    sign_in: SignIn
+    own_user: OwnUser
+    end_sessions: EndSessions
+    provider: OidcProvider | NoIdentityProvider
+
+
+def _people(
+    settings: AuthSettings,
+    stores: Stores,
+    digests: Digests,
+    sealer: Sealer,
+    *,
+    forget_session: Callable[[str], None],
+    clock: Clock,
+) -> _People:
+    passwords = Passwords()
+    throttle = Throttle(stores.failures, clock)
+    second_factor = SecondFactor(stores.users, sealer, digests, clock)
+    end_sessions = EndSessions(stores.sessions, forget_session)
+    provider = _identity_provider(settings, sealer, clock)
+    begin_session = BeginSession(
+        stores.sessions,
+        digests,
+        clock,
+        longest=timedelta(seconds=settings.session_seconds),
+        generate=partial(generate, SESSION_PREFIX),
+    )
+    return _People(
+        ManageAccounts(stores.accounts, clock),
+        ManageUsers(stores.accounts, stores.users, passwords, end_sessions, clock),
+        SignIn(
+            stores.users,
+            passwords=passwords,
+            throttle=throttle,
+            second_factor=second_factor,
+            provider=provider,
+            begin=begin_session,
+            trail=stores.trail,
+        ),
+        OwnUser(stores.users, passwords, throttle, second_factor, end_sessions),
+        end_sessions,
+        provider,
+    )
+
+
+def _identity_provider(
+    settings: AuthSettings, sealer: Sealer, clock: Clock
+) -> OidcProvider | NoIdentityProvider:
+    if not settings.oidc_issuer:
+        return NoIdentityProvider()
+    return OidcProvider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        redirect_url=settings.oidc_redirect_url or f"{settings.public_url}/console/",
+        sealer=sealer,
+        clock=clock,
+    )
+
+
+def _days(count: int) -> timedelta | None:
+    return timedelta(days=count) if count else None
+
+
+def _origin(url: str) -> str:
+    """The origin (RFC 6454) of pages at a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

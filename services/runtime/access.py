@@ -6,10 +6,13 @@ from types import ModuleType
 
 from f2h.access.v1 import capability_pb2, rule_pb2
 from f2h.access.v1.reason_pb2 import Reason
+from google.api import annotations_pb2
+from google.protobuf import descriptor
 
 from services.runtime.errors import ApiError
 
 Audience = rule_pb2.AccessRule.Audience
+Role = rule_pb2.AccessRule.Role
 
 CATALOGUE: Mapping[str, capability_pb2.CapabilityInfo] = {
     info.id: info
@@ -31,12 +34,20 @@ class Rule:
     """The capability's id; empty when none is needed."""
     server_field: str
     """The request field that holds a hostname; empty when there is none."""
+    resource_field: str = ""
+    """The request field that names what the call acts on, of whatever kind; empty: none does."""
+    role: "Role.ValueType" = rule_pb2.AccessRule.ROLE_UNSPECIFIED
+    """The least role of a person who calls."""
+    any_key: bool = False
+    """Whether a key needs no capability."""
+    mutates: bool = True
+    """Whether the call changes something: its REST form is no GET."""
 
 
 def rules(*modules: ModuleType) -> dict[str, Rule]:
     """The rules of every RPC in generated `_pb2` modules, by path "/package.Service/Method"."""
     return {
-        f"/{service.full_name}/{method.name}": _rule(method.GetOptions().Extensions[rule_pb2.rule])
+        f"/{service.full_name}/{method.name}": _rule(method)
         for module in modules
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
@@ -62,10 +73,33 @@ def capability_missing(capability: str) -> ApiError:
     )
 
 
-def _rule(rule: rule_pb2.AccessRule) -> Rule:
+def role_missing(role: "Role.ValueType") -> ApiError:
+    """The refusal for a person whose role is too small."""
+    name = Role.Name(role)
+    return ApiError(
+        Reason.ROLE_MISSING, f"This call needs the role {name}.", metadata={"role": name}
+    )
+
+
+def address_not_allowed(address: str) -> ApiError:
+    """The refusal for a key that is used from outside its networks."""
+    return ApiError(
+        Reason.ADDRESS_NOT_ALLOWED,
+        f"This API key may not be used from {address or 'an unknown address'}.",
+        metadata={"client_address": address},
+    )
+
+
+def _rule(method: descriptor.MethodDescriptor) -> Rule:
+    rule = method.GetOptions().Extensions[rule_pb2.rule]
+    resource = rule.WhichOneof("resource")
     value = capability_pb2.Capability.DESCRIPTOR.values_by_number[rule.capability]
     return Rule(
         audiences=frozenset(rule.audiences),
         capability=value.GetOptions().Extensions[capability_pb2.capability].id,
         server_field=rule.server_field,
+        resource_field=getattr(rule, resource) if resource else "",
+        role=rule.role,
+        any_key=rule.any_key,
+        mutates=method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") != "get",
     )

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 
+from services.runtime.access import Audience
 from services.runtime.errors import ApiError
 from services.runtime.policy import Policy
+
+CLIENT = "x-f2h-client"
+"""The client's address. Set by the edge, which removes what a client wrote there."""
+
+REQUEST_ID = "x-request-id"
+"""Set by the edge on every call."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +33,19 @@ class Caller:
         """The customer account that the caller acts for; empty for NOC and services."""
         return self.principal.account
 
+    @property
+    def servers(self) -> frozenset[str] | None:
+        """The hostnames that the caller may act on; None: all of the account's."""
+        if self.principal.audience == Audience.SESSION:
+            return None
+        return self.policy.servers if self.policy else frozenset()
+
     def may_act_on(self, server: str) -> bool:
-        """Whether the caller's key names this server."""
-        return self.policy is not None and server in self.policy.servers
+        """Whether the caller's key names this server, or is a person who acts for the account.
+
+        Whose the server is, is another question: the use case asks it of the inventory.
+        """
+        return self.servers is None or server in self.servers
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,16 @@ class Call:
     """None when the RPC is public."""
     metadata: Mapping[str, str | bytes]
     """The call's gRPC metadata, names in lower case."""
+
+    @property
+    def address(self) -> str:
+        """The address that the call came from, as the edge found it; empty past the edge."""
+        return str(self.metadata.get(CLIENT, ""))
+
+    @property
+    def request(self) -> str:
+        """The edge's id of the request."""
+        return str(self.metadata.get(REQUEST_ID, ""))
 
 
 _current: ContextVar[Call] = ContextVar("call")

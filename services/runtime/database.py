@@ -52,6 +52,12 @@ class Database:
         """The rows of one reading statement, outside of any transaction."""
         if self._local is not None:
             return self._local.fetch(query, parameters)
+        return await self.scan(query, parameters)
+
+    async def scan(
+        self, query: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """As `fetch`, for a statement that may read long: nobody else waits meanwhile."""
         async with self._reader.connect() as connection:
             return (await connection.execute(query, parameters)).all()
 

@@ -1,5 +1,6 @@
 """The one family of errors. Its reasons are documented in protos/f2h/access/v1/reason.proto."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,14 @@ _CODES: Mapping["Reason.ValueType", int] = {
     Reason.OUTCOME_UNKNOWN: code_pb2.UNKNOWN,
     Reason.REQUEST_TOO_LARGE: code_pb2.RESOURCE_EXHAUSTED,
     Reason.OVERLOADED: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.RATE_LIMITED: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.SESSION_INVALID: code_pb2.UNAUTHENTICATED,
+    Reason.ROLE_MISSING: code_pb2.PERMISSION_DENIED,
+    Reason.ORIGIN_NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
+    Reason.SIGN_IN_FAILED: code_pb2.UNAUTHENTICATED,
+    Reason.SECOND_FACTOR_REQUIRED: code_pb2.UNAUTHENTICATED,
+    Reason.KEY_NOT_ACTIVE: code_pb2.FAILED_PRECONDITION,
+    Reason.NOT_SET_UP: code_pb2.FAILED_PRECONDITION,
 }
 """The google.rpc.Code that each reason travels with."""
 
@@ -95,6 +104,13 @@ class ApiError(Exception):
         return status_pb2.Status(
             code=_CODES[self.reason], message=self.message, details=[_pack(d) for d in details]
         )
+
+
+def retry_after(error: ApiError) -> tuple[tuple[str, str], ...]:
+    """The header Retry-After (RFC 9110, section 10.2.3), in whole seconds, for who speaks REST."""
+    if error.retry_after_seconds is None:
+        return ()
+    return (("retry-after", str(max(math.ceil(error.retry_after_seconds), 1))),)
 
 
 def invalid(field: str, description: str) -> ApiError:

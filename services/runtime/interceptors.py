@@ -1,7 +1,8 @@
 """What happens to every call before and after its handler, in this order:
 
 report    failures become a google.rpc.Status, and nothing else reaches the caller
-admit     the principal is verified; audience and capability are enforced
+identify  the principal is verified: who calls, from where
+admit     audience, capability, role and network are enforced
 validate  the request keeps the rules that its proto states
 grant     the server that the request names is one that the key names
 """
@@ -18,9 +19,25 @@ from google.protobuf.message import Message
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.runtime.access import Audience, Rule, audience_not_allowed, capability_missing
-from services.runtime.call import Call, Caller, current_caller, server_not_granted, set_call
-from services.runtime.errors import ApiError, Violation
+from services.runtime.access import (
+    Audience,
+    Rule,
+    address_not_allowed,
+    audience_not_allowed,
+    capability_missing,
+    role_missing,
+)
+from services.runtime.call import (
+    REQUEST_ID,
+    Call,
+    Caller,
+    current_call,
+    current_caller,
+    server_not_granted,
+    set_call,
+)
+from services.runtime.errors import ApiError, Violation, retry_after
+from services.runtime.networks import is_within
 from services.runtime.policy import PolicyCache
 from services.runtime.principal import HEADER, PrincipalVerifier
 
@@ -29,9 +46,6 @@ Layer = Callable[[str, Handler], Handler]
 """Wraps the handler of the RPC with this path."""
 
 log = structlog.get_logger()
-
-_REQUEST_ID = "x-request-id"
-"""Set by the edge on every call."""
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -97,7 +111,7 @@ def report(path: str, handler: Handler) -> Handler:
             log.error("upstream failed", rpc=path, code=error.code().name)
             failure = _unavailable("A service that this call needs does not answer.")
         except Exception:
-            request_id = str(dict(context.invocation_metadata() or ()).get(_REQUEST_ID, ""))
+            request_id = str(dict(context.invocation_metadata() or ()).get(REQUEST_ID, ""))
             log.exception("internal error", rpc=path, request=request_id)
             failure = ApiError(
                 Reason.INTERNAL,
@@ -108,15 +122,15 @@ def report(path: str, handler: Handler) -> Handler:
         await context.abort(
             _CODES[status.code],
             status.message,
-            ((_STATUS_DETAILS, status.SerializeToString()),),
+            ((_STATUS_DETAILS, status.SerializeToString()), *retry_after(failure)),
         )
         return None  # not reached: abort raises
 
     return reported
 
 
-class Admit:
-    """The principal is verified; audience and capability are enforced. No rule, no call."""
+class Identify:
+    """The principal is verified: who calls, from where. A public RPC is for whoever calls."""
 
     def __init__(
         self,
@@ -137,28 +151,64 @@ class Admit:
         if path in self._open_paths:
             return handler
         rule = self._rules.get(path)
+        audiences = rule.audiences if rule else frozenset()
+        public = Audience.PUBLIC in audiences
+        named = Audience.CUSTOMER in audiences
+
+        async def identified(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            metadata = dict(context.invocation_metadata() or ())
+            header = str(metadata.get(HEADER, ""))
+            caller = None if public else await self._caller(header, with_policy=named)
+            set_call(Call(caller, metadata))
+            return await handler(request, context)
+
+        return identified
+
+    async def _caller(self, header: str, *, with_policy: bool) -> Caller:
+        principal = self._verifier.verify(header)
+        if principal.audience != Audience.CUSTOMER or not with_policy:
+            return Caller(principal, header, None)
+        policy = await self._policies.get(principal.policy_digest, header)
+        return Caller(principal, header, policy)
+
+
+class Admit:
+    """Audience, capability, role and network are enforced. No rule, no call."""
+
+    def __init__(
+        self, rules: Mapping[str, Rule], *, open_paths: frozenset[str] = frozenset()
+    ) -> None:
+        """`open_paths` are RPCs that need no principal: what the edge itself asks."""
+        self._rules = rules
+        self._open_paths = open_paths
+
+    def __call__(self, path: str, handler: Handler) -> Handler:
+        """Wraps the handler of the RPC with this path."""
+        rule = self._rules.get(path)
+        if path in self._open_paths or (rule is not None and Audience.PUBLIC in rule.audiences):
+            return handler
 
         async def admitted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            metadata = dict(context.invocation_metadata() or ())
-            if rule is None or Audience.PUBLIC not in rule.audiences:
-                caller = await self._caller(rule, str(metadata.get(HEADER, "")))
-            else:
-                caller = None
-            set_call(Call(caller, metadata))
+            _admit(rule, current_caller(), current_call().address)
             return await handler(request, context)
 
         return admitted
 
-    async def _caller(self, rule: Rule | None, header: str) -> Caller:
-        principal = self._verifier.verify(header)
-        if rule is None or not rule.audiences & {principal.audience, Audience.FORWARDED}:
-            raise audience_not_allowed(rule.audiences if rule else frozenset())
-        if principal.audience != Audience.CUSTOMER or Audience.FORWARDED in rule.audiences:
-            return Caller(principal, header, None)
-        policy = await self._policies.get(principal.policy_digest, header)
-        if rule.capability not in policy.capabilities:
+
+def _admit(rule: Rule | None, caller: Caller, address: str) -> None:
+    principal = caller.principal
+    if rule is None or not rule.audiences & {principal.audience, Audience.FORWARDED}:
+        raise audience_not_allowed(rule.audiences if rule else frozenset())
+    if Audience.FORWARDED in rule.audiences:
+        return
+    if principal.audience == Audience.CUSTOMER:
+        policy = caller.policy
+        if policy is None or not (rule.any_key or rule.capability in policy.capabilities):
             raise capability_missing(rule.capability)
-        return Caller(principal, header, policy)
+        if policy.cidrs and not is_within(address, policy.cidrs):
+            raise address_not_allowed(address)
+    if principal.audience in {Audience.SESSION, Audience.STAFF} and principal.role < rule.role:
+        raise role_missing(rule.role)
 
 
 def validate(_path: str, handler: Handler) -> Handler:

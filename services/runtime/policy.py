@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Self
 
 from cachetools import LRUCache
 from f2h.access.v1 import principal_pb2
@@ -12,17 +13,28 @@ CACHED_POLICIES = 10_000
 class Policy:
     """What a key may do, and where."""
 
-    def __init__(self, capabilities: Iterable[str], servers: Iterable[str]) -> None:
+    def __init__(
+        self, capabilities: Iterable[str], servers: Iterable[str], cidrs: Iterable[str] = ()
+    ) -> None:
         self.capabilities = frozenset(capabilities)
         """Capability ids."""
         self.servers = frozenset(servers)
         """Hostnames."""
+        self.cidrs = frozenset(cidrs)
+        """The networks that it may be used from; none: from anywhere."""
 
     def encode(self) -> bytes:
         """Its one canonical form: a serialized f2h.access.v1.Policy, sorted."""
         return principal_pb2.Policy(
-            capabilities=sorted(self.capabilities), servers=sorted(self.servers)
+            capabilities=sorted(self.capabilities),
+            servers=sorted(self.servers),
+            cidrs=sorted(self.cidrs),
         ).SerializeToString(deterministic=True)
+
+    @classmethod
+    def decode(cls, message: principal_pb2.Policy) -> Self:
+        """The policy that a message holds."""
+        return cls(message.capabilities, message.servers, message.cidrs)
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical form, 32 bytes: its name."""

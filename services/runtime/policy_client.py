@@ -27,7 +27,7 @@ class PolicyClient:
             )
         except grpc.aio.AioRpcError:
             raise _unavailable() from None
-        policy = Policy(answer.capabilities, answer.servers)
+        policy = Policy.decode(answer)
         if policy.digest() != digest:
             raise _unavailable()
         return policy

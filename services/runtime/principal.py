@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from typing import Protocol
 
 from cachetools import LRUCache
 from cryptography.exceptions import InvalidSignature
@@ -15,22 +16,32 @@ from services.runtime.errors import ApiError
 
 HEADER = "x-f2h-principal"
 
+CONTEXT = b"f2h.access.v1.Principal\0"
+"""Signed before the principal, so that no signature over something else is one over a principal."""
+
 CACHED_PRINCIPALS = 10_000
 
 
+class Signer(Protocol):
+    """Signs principals."""
+
+    def sign(self, principal: Principal) -> str:
+        """The value of the header, ASCII."""
+        ...
+
+
 class PrincipalSigner:
-    """Signs principals. Only auth holds the private key."""
+    """Implements Signer with one key. Only auth holds the private key."""
 
     def __init__(self, number: int, private_key: Ed25519PrivateKey) -> None:
         self._number = number
         self._private_key = private_key
 
     def sign(self, principal: Principal) -> str:
-        """The value of the header, ASCII."""
         content = principal.SerializeToString(deterministic=True)
         signed = SignedPrincipal(
             principal=content,
-            signature=self._private_key.sign(content),
+            signature=self._private_key.sign(CONTEXT + content),
             signing_key=self._number,
         )
         return base64.urlsafe_b64encode(signed.SerializeToString()).decode()
@@ -61,7 +72,9 @@ class PrincipalVerifier:
     def _open(self, header: str) -> Principal:
         try:
             signed = SignedPrincipal.FromString(base64.b64decode(header, b"-_", validate=True))
-            self._public_keys[signed.signing_key].verify(signed.signature, signed.principal)
+            self._public_keys[signed.signing_key].verify(
+                signed.signature, CONTEXT + signed.principal
+            )
             return Principal.FromString(signed.principal)
         except (ValueError, DecodeError, KeyError, InvalidSignature):
             raise _invalid() from None

@@ -10,9 +10,19 @@ from f2h.security.v1 import antihack_pb2, antihack_pb2_grpc, antispam_pb2, antis
 
 from services.runtime import server
 from services.runtime.access import rules
+from services.runtime.audit import Audit
+from services.runtime.audit_client import AuditClient
 from services.runtime.clock import Clock, system_clock
 from services.runtime.errors import ApiError
-from services.runtime.interceptors import Admit, Grant, Handler, Layers, report, validate
+from services.runtime.interceptors import (
+    Admit,
+    Grant,
+    Handler,
+    Identify,
+    Layers,
+    report,
+    validate,
+)
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
 from services.runtime.principal import PrincipalVerifier
@@ -44,11 +54,13 @@ async def build(
     """The server, everything behind it started; all of it is closed at the end."""
     access = rules(*MODULES)
     auth = grpc.aio.insecure_channel(settings.auth)
-    admit = Admit(
+    identify = Identify(
         access,
         PrincipalVerifier(settings.public_keys(), clock),
         PolicyCache(PolicyClient(auth).fetch),
     )
+
+    audit = Audit(access, AuditClient(auth))
 
     def add_services(to: grpc.aio.Server) -> None:
         # The generated base classes; no call reaches them, see not_built.
@@ -58,6 +70,8 @@ async def build(
         antispam_pb2_grpc.add_AntispamServiceServicer_to_server(antispam, to)
 
     try:
-        yield server.build(Layers(report, admit, validate, Grant(access), not_built), add_services)
+        layers = Layers(report, identify, audit, Admit(access), validate, Grant(access), not_built)
+        yield server.build(layers, add_services)
+        await audit.settle()
     finally:
         await auth.close(None)

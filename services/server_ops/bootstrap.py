@@ -18,12 +18,15 @@ from f2h.server_ops.v1 import (
 
 from services.runtime import server
 from services.runtime.access import rules
+from services.runtime.audit import Audit
+from services.runtime.audit_client import AuditClient
 from services.runtime.clock import Clock, system_clock
 from services.runtime.database import Database
-from services.runtime.interceptors import Admit, Grant, Layers, report, validate
+from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
 from services.runtime.principal import PrincipalVerifier
+from services.runtime.sealing import Sealer
 from services.server_ops.adapters.bmc.pyghmi_bmc import Limits, PyghmiBmc
 from services.server_ops.adapters.durable import DurableWorkflows
 from services.server_ops.reboot.request import RequestReboot
@@ -34,7 +37,6 @@ from services.server_ops.rpc.reboots import RebootServicer
 from services.server_ops.rpc.servers import ServerServicer
 from services.server_ops.settings import ServerOpsSettings
 from services.server_ops.store.operations import SqlOperations
-from services.server_ops.store.sealing import Sealer
 from services.server_ops.store.servers import SqlServers
 
 TAKEOVER_SECONDS = 15.0
@@ -69,11 +71,13 @@ async def build(
 
     access = rules(*MODULES)
     auth = grpc.aio.insecure_channel(settings.auth)
-    admit = Admit(
+    identify = Identify(
         access,
         PrincipalVerifier(settings.public_keys(), clock),
         PolicyCache(PolicyClient(auth).fetch),
     )
+
+    audit = Audit(access, AuditClient(auth))
 
     def add_services(to: grpc.aio.Server) -> None:
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
@@ -90,7 +94,9 @@ async def build(
                 await reboot.give_up(operation.id)
             else:
                 await durable.start(operation.id)  # it may have been accepted and not started
-        yield server.build(Layers(report, admit, validate, Grant(access)), add_services)
+        layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
+        yield server.build(layers, add_services)
+        await audit.settle()
     finally:
         durable.close()
         await bmc.close()

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from edge.process import EdgeProcess
-from edge.render import render
+from edge.render import Limit, render
+from lab import ca
 from tests.edge.stand_ins import Auth, Client, Service, eventually, free_port
+
+LIMITS = {"subject_limit": Limit(5, 1)}
+"""So that a test reaches it; most calls are of GOOD_KEY, which counts nowhere."""
 
 DESCRIPTOR = Path(__file__).parents[2] / "gen" / "descriptor.binpb"
 
@@ -48,6 +52,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         service_adds(server)  # type: ignore[arg-type]
 
     auth.add_to = both  # type: ignore[method-assign]
+    ca.make(folder / "tls")
     config, ports = folder / "envoy.json", (free_port(), free_port(), free_port())
     render(
         config,
@@ -60,13 +65,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
             "security": services["security"].address,
         },
         descriptor=DESCRIPTOR,
+        tls=folder / "tls",
+        limits=LIMITS,
     )
     with ExitStack() as stack:
         for server in (auth, services["server_ops"], services["security"]):
             stack.callback(server.stop)
             server.start()
         process = stack.enter_context(EdgeProcess(config, log=folder / "envoy.log", concurrency=1))
-        public, internal = Client(ports[0]), Client(ports[1])
+        public, internal = Client(ports[0]), Client(ports[1], folder / "tls")
         stack.callback(public.channel.close)
         stack.callback(internal.channel.close)
         edge = Edge(public, internal, auth, services, folder / "envoy.log", config, process)

@@ -12,7 +12,7 @@ Audience = rule_pb2.AccessRule.Audience
 
 LISTENERS: Mapping[str, frozenset[int]] = {
     "public": frozenset({Audience.PUBLIC, Audience.CUSTOMER, Audience.SESSION}),
-    "internal": frozenset({Audience.PUBLIC, Audience.NOC}),
+    "internal": frozenset({Audience.PUBLIC, Audience.NOC, Audience.STAFF}),
 }
 """The audiences of each listener."""
 

@@ -5,16 +5,20 @@ import json
 import os
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from f2h.auth.v1 import token_pb2
 from f2h.edge.v1 import authorization_pb2, authorization_pb2_grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -24,6 +28,22 @@ from grpc_status import rpc_status
 
 GOOD_KEY = "f2h.deadbeefcafebabe.right"
 PRINCIPAL = "signed-by-the-stand-in"
+TOKEN_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+"""What tokens are signed with."""
+
+_PUBLIC = base64.urlsafe_b64encode(TOKEN_KEY.public_key().public_bytes_raw()).rstrip(b"=").decode()
+TOKEN_KEYS = token_pb2.ListTokenKeysResponse(
+    keys=[
+        token_pb2.ListTokenKeysResponse.Key(
+            kty="OKP", crv="Ed25519", x=_PUBLIC, kid="1", alg="EdDSA", use="sig"
+        )
+    ]
+).SerializeToString()
+
+FETCH = "/f2h.auth.v1.TokenService/ListTokenKeys"
+OWN_HOST = "edge"
+"""What the edge calls itself when it fetches the keys of tokens."""
+
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
@@ -61,21 +81,27 @@ def denied(refusal: Any) -> authorization_pb2.CheckResponse:
     )
 
 
-def granted() -> authorization_pb2.CheckResponse:
-    return authorization_pb2.CheckResponse(
+def granted(subject: str = "") -> authorization_pb2.CheckResponse:
+    """A pass; in the quota of the subject, if it has one."""
+    answer = authorization_pb2.CheckResponse(
         status=status_pb2.Status(code=0),
         ok_response=authorization_pb2.OkHttpResponse(
             headers=[header("x-f2h-principal", PRINCIPAL)], headers_to_remove=["x-api-key"]
         ),
     )
+    if subject:
+        answer.dynamic_metadata.update({"subject": subject})
+    return answer
 
 
 REFUSAL = status(16, "Say who you are: é.", "CREDENTIAL_MISSING", example="X-API-Key")
 
 
 def by_key(request: authorization_pb2.CheckRequest) -> authorization_pb2.CheckResponse:
-    good = request.attributes.request.http.headers.get("x-api-key") == GOOD_KEY
-    return granted() if good else denied(REFUSAL)
+    """GOOD_KEY passes, and so does GOOD_KEY with the name of a subject behind it."""
+    key = request.attributes.request.http.headers.get("x-api-key", "")
+    good, _, subject = key.partition("/")
+    return granted(subject) if good == GOOD_KEY else denied(REFUSAL)
 
 
 class _Server:
@@ -115,6 +141,8 @@ class Auth(_Server, authorization_pb2_grpc.AuthorizationServicer):
         )
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if request.attributes.request.http.host == OWN_HOST:
+            return authorization_pb2.CheckResponse(status=status_pb2.Status(code=0))
         self.seen.append(request.attributes)
         return self.answer(request)
 
@@ -172,6 +200,8 @@ class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
         def handle(request: bytes, context: grpc.ServicerContext) -> bytes:
             metadata = dict(context.invocation_metadata())
             call = Call(path, request, metadata, context.time_remaining(), context)
+            if path == FETCH and "x-f2h-principal" not in metadata:
+                return TOKEN_KEYS  # to the edge itself, whenever it asks
             self.seen.append(call)
             return self.answer(call)
 
@@ -207,10 +237,24 @@ class Client:
     """A caller of one listener."""
 
     port: int
+    tls: Path | None = None
+    """Where ca.pem is, for a listener with TLS."""
     channel: grpc.Channel = field(init=False)
 
     def __post_init__(self) -> None:
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+        address = f"127.0.0.1:{self.port}"
+        if self.tls is None:
+            self.channel = grpc.insecure_channel(address)
+        else:
+            root = (self.tls / "ca.pem").read_bytes()
+            self.channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(root))
+
+    def connection(self) -> HTTPConnection:
+        """A new connection for REST."""
+        if self.tls is None:
+            return HTTPConnection("127.0.0.1", self.port, timeout=20)
+        context = ssl.create_default_context(cafile=str(self.tls / "ca.pem"))
+        return HTTPSConnection("127.0.0.1", self.port, timeout=20, context=context)
 
     def rest(
         self,
@@ -222,7 +266,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """A REST call; an error must be JSON google.rpc.Status."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = self.connection()
         try:
             connection.request(verb, path, body, {**_key(key), **(headers or {})})
             response = connection.getresponse()

@@ -14,7 +14,8 @@ from google.protobuf import json_format
 from google.rpc import status_pb2
 
 from edge.process import EdgeError, validate
-from edge.render import SOURCE, RenderError, render
+from edge.render import SOURCE, Limit, RenderError, render
+from lab import ca
 from tests.edge.conftest import DESCRIPTOR, Edge
 from tests.edge.contract import LISTENERS, RPCS, passes
 
@@ -43,17 +44,22 @@ def render_to(target: Path, **changes: Any) -> None:
         "admin_port": 19901,
         "upstreams": UPSTREAMS,
         "descriptor": DESCRIPTOR,
+        "tls": DESCRIPTOR.parent,
     }
     render(target, **{**arguments, **changes})
 
 
 @each_listener
 def test_the_order_of_the_filters(listener: str) -> None:
+    tokens = ["jwt_authn"] if listener == "public" else []
     assert [each["name"].removeprefix("envoy.filters.http.") for each in filters(listener)] == [
         "health_check",
+        "address_limit",
         "buffer",
         "grpc_json_transcoder",
+        *tokens,
         "ext_authz",
+        "subject_limit",
         "lua",
         "router",
     ]
@@ -142,7 +148,10 @@ def test_both_listeners_are_equally_hard(listener: str) -> None:
     for theirs in ("stat_prefix", "route_config", "http_filters"):
         del manager[theirs], reference[theirs]
     assert manager == reference
-    for mine, other in zip(filters(listener), filters("public"), strict=True):
+    # What the public one has alone: tokens stand for customers' keys.
+    others = [each for each in filters("public") if "jwt_authn" not in each["name"]]
+    shared = [each for each in filters(listener) if "jwt_authn" not in each["name"]]
+    for mine, other in zip(shared, others, strict=True):
         a, b = dict(mine["typed_config"]), dict(other["typed_config"])
         a.pop("services", None)
         b.pop("services", None)
@@ -193,7 +202,7 @@ def test_the_errors_of_the_edge_travel_with_the_codes_of_the_services() -> None:
         assert errors.ApiError(reason, "").status().code == spoken["code"]
 
 
-def test_render_changes_addresses_only(tmp_path: Path) -> None:
+def test_render_changes_addresses_and_files_only(tmp_path: Path) -> None:
     target = tmp_path / "envoy.json"
     render_to(target)
 
@@ -208,8 +217,9 @@ def test_render_changes_addresses_only(tmp_path: Path) -> None:
             yield path
 
     found = set(differences(CONFIG, json.loads(target.read_text())))
-    assert {path[-1] for path in found} == {"address", "port_value", "proto_descriptor"}
-    assert all("socket_address" in path or path[-1] == "proto_descriptor" for path in found)
+    files = {"proto_descriptor", "filename"}
+    assert {path[-1] for path in found} == {"address", "port_value", *files}
+    assert all("socket_address" in path or path[-1] in files for path in found)
     rendered = json.loads(target.read_text())
     assert rendered["admin"]["address"]["socket_address"] == {
         "address": "127.0.0.1",
@@ -225,16 +235,43 @@ def test_render_names_what_is_missing_or_unknown(
         render_to(tmp_path / "envoy.json", upstreams=upstreams)
 
 
-def test_envoy_takes_the_configuration(tmp_path: Path) -> None:
+def test_render_changes_the_limits_that_are_named(tmp_path: Path) -> None:
+    render_to(tmp_path / "envoy.json", limits={"subject_limit": Limit(7, 3)})
+    rendered = json.loads((tmp_path / "envoy.json").read_text())
+    buckets = {
+        http_filter["name"]: http_filter["typed_config"]["descriptors"][0]["token_bucket"]
+        for listener in rendered["static_resources"]["listeners"]
+        for http_filter in listener["filter_chains"][0]["filters"][0]["typed_config"][
+            "http_filters"
+        ]
+        if http_filter["name"].endswith("_limit")
+    }
+    assert buckets["subject_limit"] == {
+        "max_tokens": 7,
+        "tokens_per_fill": 3,
+        "fill_interval": "1s",
+    }
+    assert buckets["address_limit"]["max_tokens"] == 4000
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Path:
+    ca.make(tmp_path / "tls")
+    return tmp_path / "tls"
+
+
+def test_envoy_takes_the_configuration(tmp_path: Path, tls: Path) -> None:
     target = tmp_path / "envoy.json"
-    render_to(target)
+    render_to(target, tls=tls)
     validate(target)
 
 
-def test_envoy_takes_the_file_as_it_is_deployed(tmp_path: Path) -> None:
+def test_envoy_takes_the_file_as_it_is_deployed(tmp_path: Path, tls: Path) -> None:
     target = tmp_path / "envoy.yaml"
     target.write_text(
-        SOURCE.read_text().replace("/etc/f2h/descriptor.binpb", str(DESCRIPTOR.absolute()))
+        SOURCE.read_text()
+        .replace("/etc/f2h/descriptor.binpb", str(DESCRIPTOR.absolute()))
+        .replace("/etc/f2h/tls", str(tls))
     )
     validate(target)
 
@@ -247,9 +284,11 @@ def test_envoy_takes_the_file_as_it_is_deployed(tmp_path: Path) -> None:
         ("REJECT_REQUEST", "REJECT_REQUESTS"),
     ],
 )
-def test_envoy_refuses_a_wrong_configuration(tmp_path: Path, right: str, wrong: str) -> None:
+def test_envoy_refuses_a_wrong_configuration(
+    tmp_path: Path, tls: Path, right: str, wrong: str
+) -> None:
     target = tmp_path / "envoy.json"
-    render_to(target)
+    render_to(target, tls=tls)
     text = target.read_text()
     assert right in text
     target.write_text(text.replace(right, wrong))
@@ -260,4 +299,6 @@ def test_envoy_refuses_a_wrong_configuration(tmp_path: Path, right: str, wrong: 
 def test_envoy_says_nothing_of_deprecation(edge: Edge) -> None:
     log = edge.log.read_text().lower()
     assert "deprecated" not in log
-    assert "[warning]" not in log
+    # Envoy asks for the keys of tokens before it knows its clusters, and again a second later.
+    warnings = [line for line in log.splitlines() if "[warning]" in line]
+    assert not [line for line in warnings if "jwks" not in line]

@@ -10,6 +10,7 @@ import pytest
 
 from edge.process import EdgeError, EdgeProcess, binary
 from edge.render import render
+from lab import ca
 from tests.edge.conftest import DESCRIPTOR
 from tests.edge.stand_ins import eventually, free_port
 
@@ -17,6 +18,7 @@ from tests.edge.stand_ins import eventually, free_port
 def config(folder: Path) -> Path:
     target = folder / "envoy.json"
     nowhere = ("127.0.0.1", 1)
+    ca.make(folder / "tls")
     render(
         target,
         public=("127.0.0.1", free_port()),
@@ -24,6 +26,7 @@ def config(folder: Path) -> Path:
         admin_port=free_port(),
         upstreams={"auth": nowhere, "server_ops": nowhere, "security": nowhere},
         descriptor=DESCRIPTOR,
+        tls=folder / "tls",
     )
     return target
 

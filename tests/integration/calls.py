@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,15 @@ SAMPLES: dict[str, Any] = {
     "bmc_password": "x",
     "capabilities": ["server.details"],
     "digest": "0" * 64,
+    "email": "somebody@example.net",
+    "password": "correct horse battery",
+    "new_password": "battery horse correct",
+    "code": "123456",
+    "attempt": "attempt",
+    "state": "state",
+    "role": "MEMBER",
+    "method": "/f2h.server_ops.v1.RebootService/RebootServer",
+    "outcome": "ACCEPTED",
 }
 """A valid value for every field that some request needs."""
 
@@ -65,24 +75,39 @@ def request(rpc: contract.Rpc, **values: Any) -> Message:
         if field_behavior_pb2.REQUIRED in behaviors:
             needed.add(field.name)
     fields = {name: SAMPLES[name] for name in needed}
-    if rpc.service == "f2h.auth.v1.KeyService" and "id" in fields:
+    if rpc.service in {"f2h.auth.v1.KeyService", "f2h.auth.v1.UserService"} and "id" in fields:
         fields["id"] = "0" * 16
+    if rpc.service == "f2h.auth.v1.AccountService" and "id" in fields:
+        fields["id"] = "acme"
+    if rpc.service == "f2h.auth.v1.AuditService" and "attempt" in fields:
+        fields["attempt"] = "1"
     fields |= {name: value for name, value in values.items() if name in descriptor.fields_by_name}
     json_format.ParseDict(fields, message)
     return message
 
 
 def as_rest(
-    rpc: contract.Rpc, base: str, message: Message, headers: dict[str, str]
+    rpc: contract.Rpc,
+    base: str,
+    message: Message,
+    headers: dict[str, str],
+    trust: ssl.SSLContext | bool = True,
 ) -> Refusal | None:
-    """Calls as REST; None when it was not refused."""
+    """Calls as REST; None when it was not refused. `trust` is for a base with TLS."""
     assert rpc.http is not None
     verb, path = rpc.http
     fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
     for name in _path_fields(rpc):
         path = path.replace(f"{{{name}}}", str(fields.pop(name)))
     body = {"json": fields} if verb in {"POST", "PUT", "PATCH"} else {"params": fields}
-    answer = httpx.request(verb, base + path, headers=headers, timeout=20, **body)  # type: ignore[arg-type]
+    answer = httpx.request(
+        verb,
+        base + path,
+        headers=headers,
+        timeout=20,
+        verify=trust,
+        **body,  # type: ignore[arg-type]
+    )
     if answer.is_success:
         return None
     assert answer.headers["content-type"].startswith("application/json"), answer.text

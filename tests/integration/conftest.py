@@ -1,6 +1,7 @@
 """The whole system: the real Envoy, the three services as processes, BMCs by `ipmi_sim`."""
 
 import itertools
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -52,6 +53,11 @@ class System:
     channel: grpc.Channel
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client of the internal listener trusts."""
+        return self.stack.trust()
+
     def bmc(self, **options: Any) -> IpmiSim:
         """A new BMC."""
         return self.exits.enter_context(
@@ -88,9 +94,11 @@ class System:
 
     def noc(self, verb: str, path: str, **options: Any) -> httpx.Response:
         """A call of a NOC service."""
-        headers = {"X-API-Key": self.stack.noc_key()}
-        url = f"{self.stack.internal_url}{path}"
-        return httpx.request(verb, url, headers=headers, timeout=20, **options)
+        return self.stack.noc(verb, path, **options)
+
+    def account(self, account_id: str, kind: str = "CUSTOMER") -> None:
+        """Makes an account, unless it is there."""
+        self.stack.account(account_id, kind)
 
     def rest(self, verb: str, path: str, key: Key | None = None, **options: Any) -> httpx.Response:
         """A customer's call."""
@@ -140,7 +148,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         ExitStack() as exits,
         grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
     ):
-        yield System(stack, folder, exits, channel)
+        made = System(stack, folder, exits, channel)
+        made.account(ACCOUNT)
+        yield made
 
 
 @pytest.fixture

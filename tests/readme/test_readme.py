@@ -74,7 +74,9 @@ def test_the_readmes_commands_work_one_after_the_other(up: tuple[Path, Ports]) -
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"state":"' in done.stdout
-    assert '"secret":"f2h.' in done.stdout
+    assert '"idle_seconds":' in done.stdout
+    assert '"records":[{' in done.stdout
+    assert '"users":[{' in done.stdout
 
 
 def test_the_readmes_python_works(up: tuple[Path, Ports]) -> None:

@@ -1,37 +1,48 @@
 """Asks server_ops whose servers are, in auth's own name."""
 
 import grpc.aio
+import structlog
 from f2h.access.v1.principal_pb2 import Principal
+from f2h.access.v1.reason_pb2 import Reason
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
 
+from services.auth.keys.key import Owned
 from services.runtime.access import Audience
 from services.runtime.clock import Clock
-from services.runtime.principal import HEADER, PrincipalSigner
+from services.runtime.errors import ApiError
+from services.runtime.principal import HEADER, Signer
 
 DEADLINE_SECONDS = 2.0
 PRINCIPAL_SECONDS = 30
+
+log = structlog.get_logger()
 
 
 class GrpcInventory:
     """Implements Inventory."""
 
-    def __init__(self, channel: grpc.aio.Channel, signer: PrincipalSigner, clock: Clock) -> None:
+    def __init__(self, channel: grpc.aio.Channel, signer: Signer, clock: Clock) -> None:
         self._stub: inventory_pb2_grpc.InventoryServiceAsyncStub = (
             inventory_pb2_grpc.InventoryServiceStub(channel)
         )
         self._signer = signer
         self._clock = clock
 
-    async def owned(self, account: str, hostnames: list[str]) -> frozenset[str]:
-        """See Inventory. That server_ops does not answer is reported by the interceptors."""
+    async def owned(self, account: str, hostnames: list[str]) -> Owned:
+        """See Inventory. Raises ApiError(DEPENDENCY_UNAVAILABLE)."""
         principal = Principal(
             audience=Audience.SERVICE,
             subject="auth",
             expire_seconds=int(self._clock().timestamp()) + PRINCIPAL_SECONDS,
         )
-        answer = await self._stub.FilterOwned(
-            inventory_pb2.FilterOwnedRequest(account=account, hostnames=hostnames),
-            metadata=((HEADER, self._signer.sign(principal)),),
-            timeout=DEADLINE_SECONDS,
-        )
-        return frozenset(answer.hostnames)
+        try:
+            answer = await self._stub.FilterOwned(
+                inventory_pb2.FilterOwnedRequest(account=account, hostnames=hostnames),
+                metadata=((HEADER, self._signer.sign(principal)),),
+                timeout=DEADLINE_SECONDS,
+            )
+        except grpc.aio.AioRpcError as error:
+            log.error("inventory failed", code=error.code().name)
+            text = "The inventory, which knows whose a server is, does not answer."
+            raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, text, retry_after_seconds=1) from None
+        return Owned(frozenset(answer.hostnames), answer.account_servers)

@@ -2,34 +2,47 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
-from functools import lru_cache
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
 
 from cachetools import TTLCache
 from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 
-from services.auth.check.records import KeyRecord, KeyRecords, RecordCache
+from services.auth.check.failures import Failures
+from services.auth.check.origin import refuse_foreign_origin
+from services.auth.check.records import (
+    KeyRecord,
+    KeyRecords,
+    RecordCache,
+    SessionRecord,
+    SessionRecords,
+)
 from services.auth.keys.digests import Digests
-from services.auth.keys.secret import KeyText, parse
-from services.runtime.access import Audience, Rule, audience_not_allowed, capability_missing
+from services.auth.keys.key import SecretDigest
+from services.auth.keys.secret import SESSION_PREFIX, KeyText, parse
+from services.auth.keys.usage import Usage
+from services.runtime.access import (
+    Audience,
+    Rule,
+    address_not_allowed,
+    audience_not_allowed,
+    capability_missing,
+    role_missing,
+)
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
-from services.runtime.principal import PrincipalSigner
+from services.runtime.networks import is_within, parse_address
+from services.runtime.principal import Signer
 
 PRINCIPAL_SECONDS = 30
 """How long a principal holds. It goes from the edge to a service; callers never see it."""
 
 SIGNED_SECONDS = 10
 """For how long a signed principal is handed out again, so that not every call pays a signature."""
+
+TOUCH_EVERY = timedelta(minutes=1)
+"""How often it is written down that a session was used."""
 
 _NOBODY = bytes(32)
 """The digest that an unknown key is compared with, so that it takes the time of a known one."""
@@ -44,7 +57,7 @@ class Listener(StrEnum):
 
 _PASSES = {
     Listener.PUBLIC: frozenset({Audience.PUBLIC, Audience.CUSTOMER, Audience.SESSION}),
-    Listener.INTERNAL: frozenset({Audience.PUBLIC, Audience.NOC}),
+    Listener.INTERNAL: frozenset({Audience.PUBLIC, Audience.NOC, Audience.STAFF}),
 }
 """The audiences whose calls a listener lets pass."""
 
@@ -60,6 +73,26 @@ class Attempt:
     """What the header X-API-Key holds; empty when it is missing."""
     address: str
     """The client's IP address, as the edge determined it."""
+    session: str = ""
+    """The token of a session, from its cookie; empty when there is none."""
+    certificate: str = ""
+    """Whom the client certificate names that the edge verified; empty when none was shown."""
+    host: str = ""
+    """What the client called the edge: host, and port unless it is the scheme's own."""
+    origin: str = ""
+    """What the header Origin holds; empty when it is missing."""
+    request: str = ""
+    """The edge's id of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A call may pass."""
+
+    principal: str = ""
+    """The signed principal of the caller; empty for a call that needs none."""
+    subject: str = ""
+    """In whose quota it counts; empty: nobody's."""
 
 
 class Check:
@@ -69,26 +102,42 @@ class Check:
         self,
         rules: Mapping[str, Rule],
         keys: KeyRecords,
-        digests: Digests,
-        signer: PrincipalSigner,
-        clock: Clock,
+        sessions: SessionRecords,
         *,
+        digests: Digests,
+        signer: Signer,
+        usage: Usage,
+        failures: Failures,
+        clock: Clock,
+        idle: timedelta,
+        origins: frozenset[str],
         cache_size: int,
         cache_seconds: float,
     ) -> None:
-        """`cache_seconds` bounds how long a key that another process revoked still passes."""
+        """`cache_seconds` bounds how long a key that another process revoked still passes.
+
+        `idle` is after how long without a call a session ends. `origins` are those that pages of
+        ours have, besides the host that a call itself was sent to.
+        """
         self._rules = rules
-        self._records = RecordCache(keys, size=cache_size, seconds=cache_seconds)
+        self._key_records = keys
+        self._session_records = sessions
+        self._keys = RecordCache(keys.record, size=cache_size, seconds=cache_seconds)
+        self._certified = RecordCache(keys.certified, size=cache_size, seconds=cache_seconds)
+        self._sessions = RecordCache(sessions.record, size=cache_size, seconds=cache_seconds)
         self._digests = digests
         self._signer = signer
+        self._usage = usage
+        self._failures = failures
         self._clock = clock
-        self._signed: TTLCache[tuple[str, bytes], str] = TTLCache(cache_size, SIGNED_SECONDS)
+        self._idle = idle
+        self._origins = origins
+        self._signed: TTLCache[tuple[object, ...], str] = TTLCache(
+            cache_size, SIGNED_SECONDS, lambda: clock().timestamp()
+        )
 
-    async def __call__(self, attempt: Attempt) -> str:
-        """The signed principal of the caller, or "" for a call that needs none.
-
-        Raises ApiError with the reason of the refusal.
-        """
+    async def __call__(self, attempt: Attempt) -> Passage:
+        """Lets a call pass. Raises ApiError with the reason of the refusal."""
         rule = self._rules.get(attempt.path)
         passes = _PASSES.get(attempt.listener)  # type: ignore[call-overload]  # a str is its own key
         # What the rule allows and the listener lets pass: a NOC key is no good on the public one.
@@ -96,90 +145,152 @@ class Check:
         if rule is None or not audiences:
             raise ApiError(Reason.NOT_FOUND, "There is no such method.")
         if Audience.PUBLIC in rule.audiences:
-            return ""
-        if not attempt.key:
-            text = "Send an API key in the header X-API-Key."
-            raise ApiError(Reason.CREDENTIAL_MISSING, text)
+            if rule.mutates and attempt.origin:
+                refuse_foreign_origin(attempt.origin, attempt.host, self._origins)
+            return Passage()
+        if attempt.key:
+            return self._pass_key(await self._key(attempt), attempt, rule, audiences)
+        if attempt.certificate and attempt.listener == Listener.INTERNAL:
+            record = await self._certified.get(attempt.certificate)
+            if record is None:
+                raise _invalid("The client certificate names no service that may call.")
+            return self._pass_key(record, attempt, rule, audiences)
+        if attempt.session:
+            return await self._pass_session(await self._session(attempt), attempt, rule, audiences)
+        text = "Send an API key in the header X-API-Key, or sign in."
+        raise ApiError(Reason.CREDENTIAL_MISSING, text)
+
+    def forget_key(self, key_id: str) -> None:
+        """Makes the next check of a key read it again: it was changed in this process."""
+        self._keys.forget(key_id)
+
+    def forget_session(self, session_id: str) -> None:
+        """Makes the next check of a session read it again: it was ended in this process."""
+        self._sessions.forget(session_id)
+
+    async def claimed(self, attempt: Attempt) -> tuple[str, str, int]:
+        """Whom a refused caller claims to be, for the audit trail: subject, account, audience.
+
+        The account is that of the key or session that was named, whoever named it: its owner is
+        to see who tries.
+        """
+        key = parse(attempt.key)
+        if key is not None:
+            record = await self._keys.get(key.id)
+            return key.id, record.account if record else "", record.audience if record else 0
+        session = parse(attempt.session, SESSION_PREFIX)
+        found = await self._sessions.get(session.id) if session else None
+        if found is not None:
+            return found.user, found.account, found.audience
+        return attempt.certificate, "", 0
+
+    async def _key(self, attempt: Attempt) -> KeyRecord:
         key = parse(attempt.key)
         if key is None:
             raise _invalid()
-        record = await self._authenticate(key)
-        self._refuse_unless_usable(record, attempt.address)
-        _refuse_unless_allowed(record, rule, audiences)
-        return self._principal(record)
-
-    def forget(self, key_id: str) -> None:
-        """Makes the next check of a key read it again: it was changed in this process."""
-        self._records.forget(key_id)
-
-    async def _authenticate(self, key: KeyText) -> KeyRecord:
-        record = await self._records.get(key.id)
-        pepper = record.pepper if record else self._digests.newest
-        right = self._digests.matches(key.secret, pepper, record.digest if record else _NOBODY)
-        if record is None or not right:
+        record = await self._keys.get(key.id)
+        if not self._is_right(key, record) or record is None:
+            self._failures.count(attempt.address)
             raise _invalid()
+        if record.pepper != self._digests.in_use:
+            await self._redigest(key, record)
         return record
 
-    def _refuse_unless_usable(self, record: KeyRecord, client_address: str) -> None:
+    async def _session(self, attempt: Attempt) -> SessionRecord:
+        token = parse(attempt.session, SESSION_PREFIX)
+        record = await self._sessions.get(token.id) if token else None
+        if token is None or not self._is_right(token, record) or record is None:
+            self._failures.count(attempt.address)
+            raise _ended()
+        return record
+
+    def _is_right(self, text: KeyText, record: KeyRecord | SessionRecord | None) -> bool:
+        pepper = record.pepper if record else self._digests.in_use
+        return self._digests.matches(text.secret, pepper, record.digest if record else _NOBODY)
+
+    async def _redigest(self, key: KeyText, record: KeyRecord) -> None:
+        """Moves a key that is used to the pepper in use, so that the old one can be retired."""
+        pepper = self._digests.in_use
+        old = SecretDigest(record.pepper, record.digest)
+        new = SecretDigest(pepper, self._digests.digest(key.secret, pepper))
+        await self._key_records.redigest(key.id, old, new)
+        self._keys.forget(key.id)
+
+    def _pass_key(
+        self,
+        record: KeyRecord,
+        attempt: Attempt,
+        rule: Rule,
+        audiences: "frozenset[Audience.ValueType]",
+    ) -> Passage:
         if record.revoked:
             raise ApiError(Reason.KEY_REVOKED, "This API key was revoked.")
         if record.expire_time is not None and record.expire_time <= self._clock():
             raise ApiError(Reason.KEY_EXPIRED, "This API key has expired.")
-        if record.cidrs:
-            address = _address(client_address)
-            if address is None or not any(
-                address in network for network in _networks(record.cidrs)
-            ):
-                told = str(address or client_address)
-                raise ApiError(
-                    Reason.ADDRESS_NOT_ALLOWED,
-                    f"This API key may not be used from {told}.",
-                    metadata={"client_address": told},
-                )
+        if record.cidrs and not is_within(attempt.address, record.cidrs):
+            raise address_not_allowed(_told(attempt.address))
+        if record.audience not in audiences:
+            raise audience_not_allowed(audiences)
+        if record.audience == Audience.CUSTOMER:
+            # A rule for customers that names no capability lets none of them pass, unless it says
+            # that any key will do: nobody holds the empty one.
+            if not rule.any_key and rule.capability not in record.capabilities:
+                raise capability_missing(rule.capability)
+            self._usage.count(record.id, rule.capability, _told(attempt.address))
+        principal = Principal(
+            audience=record.audience,  # type: ignore[arg-type]  # an int at run time
+            subject=record.id,
+            account=record.account,
+            policy_digest=record.policy_digest if record.audience == Audience.CUSTOMER else b"",
+        )
+        return Passage(self._signed_once(principal, record.policy_digest), record.id)
 
-    def _principal(self, record: KeyRecord) -> str:
-        name = (record.id, record.policy_digest)
+    async def _pass_session(
+        self,
+        record: SessionRecord,
+        attempt: Attempt,
+        rule: Rule,
+        audiences: "frozenset[Audience.ValueType]",
+    ) -> Passage:
+        now = self._clock()
+        if record.expire_time <= now or record.last_used_time + self._idle <= now:
+            raise _ended()
+        if record.audience not in audiences:
+            raise audience_not_allowed(audiences)
+        # A browser sends the cookie whoever wrote the page: only pages of ours may change things.
+        if rule.mutates:
+            refuse_foreign_origin(attempt.origin, attempt.host, self._origins)
+        if record.role < rule.role:
+            raise role_missing(rule.role)
+        if now - record.last_used_time >= TOUCH_EVERY:
+            await self._session_records.touch(record.id, now)
+            self._sessions.forget(record.id)
+        principal = Principal(
+            audience=record.audience,  # type: ignore[arg-type]  # an int at run time
+            subject=record.user,
+            account=record.account if record.audience == Audience.SESSION else "",
+            role=record.role,  # type: ignore[arg-type]
+            session=record.id,
+        )
+        return Passage(self._signed_once(principal, record.account), record.user)
+
+    def _signed_once(self, principal: Principal, *more: object) -> str:
+        name = (principal.subject, principal.session, principal.role, *more)
         signed = self._signed.get(name)
         if signed is None:
-            signed = self._signed[name] = self._signer.sign(
-                Principal(
-                    audience=record.audience,  # type: ignore[arg-type]  # an int at run time
-                    subject=record.id,
-                    account=record.account,
-                    policy_digest=record.policy_digest,
-                    expire_seconds=int(self._clock().timestamp()) + PRINCIPAL_SECONDS,
-                )
-            )
+            principal.expire_seconds = int(self._clock().timestamp()) + PRINCIPAL_SECONDS
+            signed = self._signed[name] = self._signer.sign(principal)
         return signed
 
 
-def _refuse_unless_allowed(
-    record: KeyRecord, rule: Rule, audiences: "frozenset[Audience.ValueType]"
-) -> None:
-    if record.audience not in audiences:
-        raise audience_not_allowed(audiences)
-    # A rule for customers that names no capability lets none of them pass: nobody holds it.
-    if record.audience == Audience.CUSTOMER and rule.capability not in record.capabilities:
-        raise capability_missing(rule.capability)
+def _told(address: str) -> str:
+    """The client's address as it is told and kept: an IPv4 address is one, however it came."""
+    return str(parse_address(address) or address)
 
 
-@lru_cache(maxsize=4096)
-def _networks(cidrs: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ip_network(cidr) for cidr in cidrs)
+def _invalid(text: str = "The API key is not valid.") -> ApiError:
+    return ApiError(Reason.CREDENTIAL_INVALID, text)
 
 
-@lru_cache(maxsize=4096)
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """The client's address; an IPv4 address that came as ::ffff:a.b.c.d is an IPv4 address.
-
-    None for what is no address at all, which is then in no network.
-    """
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _invalid() -> ApiError:
-    return ApiError(Reason.CREDENTIAL_INVALID, "The API key is not valid.")
+def _ended() -> ApiError:
+    return ApiError(Reason.SESSION_INVALID, "The session has ended: sign in again.")

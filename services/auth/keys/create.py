@@ -1,6 +1,6 @@
 """Making a key, by the rules of the form "Generate API key"."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_network
@@ -9,6 +9,7 @@ from f2h.access.v1.capability_pb2 import CapabilityInfo
 from f2h.access.v1.reason_pb2 import Reason
 
 from services.auth.keys.digests import Digests
+from services.auth.keys.expiry import Expiry
 from services.auth.keys.key import ApiKey, Audience, Inventory, Keys, SecretDigest
 from services.auth.keys.secret import KeyText
 from services.runtime.access import CATALOGUE
@@ -29,6 +30,7 @@ class KeyForm:
     capabilities: tuple[str, ...]
     cidrs: tuple[str, ...]
     expire_time: datetime | None
+    no_expiry: bool = False
 
 
 class CreateKey:
@@ -39,12 +41,16 @@ class CreateKey:
         keys: Keys,
         inventory: Inventory,
         digests: Digests,
+        expiry: Expiry,
         clock: Clock,
         *,
+        account_exists: Callable[[str], Awaitable[bool]],
         generate: Callable[[], KeyText],
     ) -> None:
         self._keys = keys
         self._inventory = inventory
+        self._expiry = expiry
+        self._account_exists = account_exists
         self._digests = digests
         self._clock = clock
         self._generate = generate
@@ -56,8 +62,13 @@ class CreateKey:
         """
         servers = tuple(server.lower() for server in form.servers)
         violations = _form_violations(form)
+        expire_time, wrong = self._expiry.of(form.expire_time, self._clock(), never=form.no_expiry)
+        violations += wrong
+        if form.account and not await self._account_exists(form.account):
+            violations.append(Violation("account", f"there is no account {form.account}"))
         if form.account and servers:
-            owned = await self._inventory.owned(form.account, [*dict.fromkeys(servers)])
+            answer = await self._inventory.owned(form.account, [*dict.fromkeys(servers)])
+            owned = answer.hostnames
             text = f"is not a server of account {form.account}"
             violations += [
                 Violation(f"servers[{index}]", f"{server} {text}")
@@ -73,13 +84,16 @@ class CreateKey:
             form.label,
             capabilities=tuple(sorted(set(form.capabilities))),
             servers=tuple(dict.fromkeys(servers)),
-            cidrs=tuple(dict.fromkeys(_canonical(cidr) for cidr in form.cidrs)),
-            expire_time=form.expire_time,
+            cidrs=canonical_cidrs(form.cidrs),
+            expire_time=expire_time,
         )
 
-    async def for_noc(self, label: str) -> tuple[ApiKey, KeyText]:
-        """A NOC service's key: it works on the internal listener only."""
-        return await self._add(Audience.NOC, "", label)
+    async def for_noc(self, label: str, certificate: str | None = None) -> tuple[ApiKey, KeyText]:
+        """A NOC service's key: it works on the internal listener only.
+
+        With `certificate`, the name in a client certificate, the service may show that instead.
+        """
+        return await self._add(Audience.NOC, "", label, certificate=certificate)
 
     async def _add(
         self,
@@ -91,6 +105,7 @@ class CreateKey:
         servers: tuple[str, ...] = (),
         cidrs: tuple[str, ...] = (),
         expire_time: datetime | None = None,
+        certificate: str | None = None,
     ) -> tuple[ApiKey, KeyText]:
         text = self._generate()
         key = ApiKey(
@@ -104,9 +119,15 @@ class CreateKey:
             create_time=self._clock(),
             expire_time=expire_time,
         )
-        pepper = self._digests.newest
-        await self._keys.add(key, SecretDigest(pepper, self._digests.digest(text.secret, pepper)))
+        pepper = self._digests.in_use
+        digest = SecretDigest(pepper, self._digests.digest(text.secret, pepper))
+        await self._keys.add(key, digest, certificate)
         return key, text
+
+
+def canonical_cidrs(cidrs: Iterable[str]) -> tuple[str, ...]:
+    """Networks in the form that they are kept in, each once."""
+    return tuple(dict.fromkeys(_canonical(cidr) for cidr in cidrs))
 
 
 def _canonical(cidr: str) -> str:

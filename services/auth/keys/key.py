@@ -1,10 +1,14 @@
 """An API key, and where keys are kept."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from f2h.access.v1.reason_pb2 import Reason
+
+from services.runtime.errors import ApiError
 from services.runtime.policy import Policy
 
 
@@ -38,6 +42,12 @@ class ApiKey:
     create_time: datetime
     expire_time: datetime | None = None
     revoke_time: datetime | None = None
+    last_used_at: datetime | None = None
+    last_used_ip: str = ""
+    replaces: str = ""
+    """The id of the key that this one came from by rotation."""
+    replaced_by: str = ""
+    """The id of the key that came from this one by rotation."""
 
     def state(self, now: datetime) -> State:
         """Whether it can be used at this moment."""
@@ -48,8 +58,15 @@ class ApiKey:
         return State.ACTIVE
 
     def policy(self) -> Policy:
-        """What it may do, and where."""
-        return Policy(self.capabilities, self.servers)
+        """What it may do, where, and from where."""
+        return Policy(self.capabilities, self.servers, self.cidrs)
+
+    def require_active(self, now: datetime) -> None:
+        """Raises ApiError(KEY_NOT_ACTIVE) for a key that is past changing."""
+        state = self.state(now)
+        if state != State.ACTIVE:
+            text = f"Key {self.id} is {state}: make a new one instead."
+            raise ApiError(Reason.KEY_NOT_ACTIVE, text, metadata={"state": state})
 
 
 @dataclass(frozen=True)
@@ -60,35 +77,86 @@ class SecretDigest:
     digest: bytes
 
 
+@dataclass(frozen=True)
+class Calls:
+    """How often a capability was used."""
+
+    last_24_hours: int
+    last_30_days: int
+
+
+@dataclass(frozen=True)
+class Successor:
+    """The key that takes another's place."""
+
+    key: ApiKey
+    digest: SecretDigest
+
+
 class Keys(Protocol):
     """Where keys are kept."""
 
-    async def add(self, key: ApiKey, digest: SecretDigest) -> None:
-        """Keeps a new key, and its policy, in one transaction."""
+    async def add(self, key: ApiKey, digest: SecretDigest, certificate: str | None = None) -> None:
+        """Keeps a new key, and its policy, in one transaction.
+
+        `certificate` is whom the client certificate of a NOC service names. Raises
+        ApiError(ALREADY_EXISTS) when another one is known by it.
+        """
         ...
 
-    async def get(self, key_id: str) -> ApiKey | None:
-        """The customer's key with this id."""
+    async def get(self, key_id: str, audience: Audience = Audience.CUSTOMER) -> ApiKey | None:
+        """The key with this id."""
         ...
 
     async def page(self, account: str, after: str, limit: int) -> list[ApiKey]:
         """Keys of an account, newest first, those behind the position `after`."""
         ...
 
-    async def revoke(self, key_id: str, now: datetime) -> ApiKey | None:
-        """The customer's key, revoked now or earlier."""
+    async def change(
+        self,
+        key_id: str,
+        change: Callable[[ApiKey], ApiKey],
+        *,
+        audience: Audience = Audience.CUSTOMER,
+        successor: Callable[[ApiKey], Successor] | None = None,
+    ) -> ApiKey | None:
+        """The key after `change`, which sees it as it is now and while nobody else changes it.
+
+        Both it and the successor that is made of the key as it was are kept, or neither: what
+        `change` raises leaves everything as it was.
+        """
+        ...
+
+    async def keep_policy(self, policy: Policy, now: datetime) -> None:
+        """Keeps a policy for at least a day, for who asks for it by its digest."""
         ...
 
     async def policy(self, digest: bytes) -> bytes | None:
         """A policy in its canonical form, by its digest."""
         ...
 
+    async def calls(
+        self, key_ids: Iterable[str], now: datetime
+    ) -> Mapping[str, Mapping[str, Calls]]:
+        """How often each of the keys used each capability, by key id and capability id."""
+        ...
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What belongs to an account."""
+
+    hostnames: frozenset[str]
+    """Those that were asked for."""
+    account_servers: int
+    """How many servers the account has in all."""
+
 
 class Inventory(Protocol):
     """Knows whose a server is."""
 
-    async def owned(self, account: str, hostnames: list[str]) -> frozenset[str]:
-        """Those of the hostnames that belong to the account. Raises ApiError."""
+    async def owned(self, account: str, hostnames: list[str]) -> Owned:
+        """Which of the hostnames belong to the account. Raises ApiError."""
         ...
 
 

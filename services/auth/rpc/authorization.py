@@ -12,11 +12,16 @@ from f2h.edge.v1 import authorization_pb2, authorization_pb2_grpc
 from google.rpc import status_pb2
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.auth.check.check import Attempt, Check
-from services.runtime.errors import ApiError
+from services.auth.audit.refusals import Refusals
+from services.auth.check.check import Attempt, Check, Passage
+from services.auth.sessions.cookie import session_text
+from services.runtime.errors import ApiError, retry_after
 from services.runtime.principal import HEADER
 
 API_KEY = "x-api-key"
+
+_CREDENTIALS = (API_KEY, "authorization", "cookie")
+"""Go no further than this."""
 
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 """What a grpc-message holds as it is; the rest is percent-encoded (gRPC over HTTP/2)."""
@@ -27,8 +32,11 @@ log = structlog.get_logger()
 class AuthorizationServicer(authorization_pb2_grpc.AuthorizationServicer):
     """Answers the edge."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, refusals: Refusals, *, secure: bool) -> None:
+        """`refusals` writes down what was refused. `secure` is whether browsers use TLS."""
         self._check = check
+        self._refusals = refusals
+        self._secure = secure
 
     async def Check(
         self, request: authorization_pb2.CheckRequest, _context: Any
@@ -41,10 +49,16 @@ class AuthorizationServicer(authorization_pb2_grpc.AuthorizationServicer):
             listener=attributes.context_extensions.get("listener", ""),
             key=http.headers.get(API_KEY, ""),
             address=attributes.source.address.socket_address.address,
+            session=session_text(http.headers.get("cookie", ""), secure=self._secure),
+            certificate=attributes.source.principal,
+            host=http.host,
+            origin=http.headers.get("origin", ""),
+            request=http.headers.get("x-request-id", ""),
         )
         try:
             return _passed(await self._check(attempt))
         except ApiError as error:
+            await self._refusals.record(attempt, error)
             return _denied(error)
         except SQLAlchemyError as error:
             log.error("database unavailable", rpc=http.path, cause=type(error).__name__)
@@ -53,15 +67,18 @@ class AuthorizationServicer(authorization_pb2_grpc.AuthorizationServicer):
 
 
 @lru_cache(maxsize=4096)
-def _passed(principal: str) -> authorization_pb2.CheckResponse:
+def _passed(passage: Passage) -> authorization_pb2.CheckResponse:
     """One answer for all calls with one principal; nobody changes it."""
-    headers = {HEADER: principal} if principal else {}
-    return authorization_pb2.CheckResponse(
+    headers = {HEADER: passage.principal} if passage.principal else {}
+    answer = authorization_pb2.CheckResponse(
         status=status_pb2.Status(),
         ok_response=authorization_pb2.OkHttpResponse(
-            headers=_options(headers), headers_to_remove=[API_KEY]
+            headers=_options(headers), headers_to_remove=[*_CREDENTIALS]
         ),
     )
+    if passage.subject:
+        answer.dynamic_metadata.update({"subject": passage.subject})
+    return answer
 
 
 def _denied(error: ApiError) -> authorization_pb2.CheckResponse:
@@ -76,6 +93,7 @@ def _denied(error: ApiError) -> authorization_pb2.CheckResponse:
         "grpc-status": str(status.code),
         "grpc-message": quote(status.message, safe=_PRINTABLE),
         "grpc-status-details-bin": details,
+        **dict(retry_after(error)),
     }
     return authorization_pb2.CheckResponse(
         status=status_pb2.Status(code=status.code),

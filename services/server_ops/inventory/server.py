@@ -72,6 +72,10 @@ class Servers(Protocol):
         """Those of the hostnames that belong to the account."""
         ...
 
+    async def count(self, account: str) -> int:
+        """How many servers the account has."""
+        ...
+
     async def bmc(self, hostname: str) -> BmcEndpoint | None:
         """How the server's BMC is reached, its credentials in the clear."""
         ...

@@ -88,7 +88,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.FilterOwnedResponse:
         """Those of the given servers that belong to the account."""
         owned = await self._servers.owned(request.account, [*request.hostnames])
-        return inventory_pb2.FilterOwnedResponse(hostnames=owned)
+        total = await self._servers.count(request.account)
+        return inventory_pb2.FilterOwnedResponse(hostnames=owned, account_servers=total)
 
 
 def _pack(server: Server) -> inventory_pb2.InventoryServer:

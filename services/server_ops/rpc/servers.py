@@ -33,7 +33,7 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
         size = page_size(request.page_size)
         views = await self._servers.page(
             account=caller.account,
-            hostnames=caller.policy.servers if caller.policy else frozenset(),
+            hostnames=caller.servers,
             after=decode_token(request.page_token),
             limit=size + 1,
         )

@@ -1,15 +1,16 @@
 """The inventory in the database."""
 
+import json
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select
+from sqlalchemy import Row, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from services.runtime.database import Database, utc
+from services.runtime.sealing import Sealer
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.inventory.server import AddressTaken, Server, ServerBusy, ServerView
-from services.server_ops.store.sealing import Sealer
 from services.server_ops.store.tables import HOLDS, OperationRow, ServerIpRow, ServerRow
 
 _VIEW = select(
@@ -59,6 +60,10 @@ class SqlServers:
         )
         return [row.hostname for row in await self._database.fetch(query)]
 
+    async def count(self, account: str) -> int:
+        query = select(func.count()).where(col(ServerRow.account) == account)
+        return int((await self._database.fetch(query))[0][0])
+
     async def bmc(self, hostname: str) -> BmcEndpoint | None:
         query = select(
             col(ServerRow.bmc_address), col(ServerRow.bmc_port), col(ServerRow.bmc_credentials)
@@ -67,7 +72,7 @@ class SqlServers:
         if not rows:
             return None
         row = rows[0]
-        username, password = self._sealer.open(hostname, row.bmc_credentials)
+        username, password = _unpack(self._sealer.open(hostname, row.bmc_credentials))
         return BmcEndpoint(row.bmc_address, row.bmc_port, username, password)
 
     async def put(self, server: Server, username: bytes, password: bytes) -> Server:
@@ -81,7 +86,7 @@ class SqlServers:
                 mac=server.mac,
                 bmc_address=server.bmc_address,
                 bmc_port=server.bmc_port,
-                bmc_credentials=self._sealer.seal(server.hostname, username, password),
+                bmc_credentials=self._sealer.seal(server.hostname, _pack(username, password)),
                 create_time=earlier.create_time if earlier else server.create_time,
             )
             await session.merge(row)
@@ -130,3 +135,12 @@ def _view(row: Row[*tuple[Any, ...]]) -> ServerView:
         create_time=utc(row[7]),
     )
     return ServerView(server, f"operations/{row[8]}" if row[8] else "")
+
+
+def _pack(username: bytes, password: bytes) -> bytes:
+    return json.dumps([username.decode("latin-1"), password.decode("latin-1")]).encode()
+
+
+def _unpack(content: bytes) -> tuple[bytes, bytes]:
+    username, password = json.loads(content)
+    return username.encode("latin-1"), password.encode("latin-1")

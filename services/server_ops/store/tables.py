@@ -18,7 +18,7 @@ def _time(*, nullable: bool = False) -> Any:
 
 
 class ServerRow(SQLModel, table=True):
-    """A server. Its BMC credentials are sealed, see sealing.py."""
+    """A server. Its BMC credentials are sealed, see services.runtime.sealing."""
 
     __tablename__ = "server"
 

@@ -1,5 +1,3 @@
-import asyncio
-import base64
 import json
 import os
 import sqlite3
@@ -11,24 +9,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.auth.__main__ import (
-    MIGRATIONS,
-    create_noc_key,
-    create_secrets,
-    hand_over,
-    revoke_noc_key,
-)
-from services.auth.bootstrap import build
+from services.auth import rotation
 from services.auth.keys.secret import parse
 from services.auth.settings import AuthSettings
+from services.auth.store import MIGRATIONS
 from services.runtime.database import migrate
 
 ROOT = Path(__file__).parents[3]
-PEPPERS, SIGNING_KEY = "f2h_auth_peppers", "f2h_auth_principal_signing_key"
-PUBLIC_KEYS = "principal_public_keys.json"
-SECRETS = {PEPPERS, SIGNING_KEY}
+SECRETS = {rotation.PEPPERS, rotation.SIGNING_KEYS, rotation.SEALING_KEYS}
+
+Done = subprocess.CompletedProcess[str]
+Command = Callable[..., Done]
 
 
 def read_all(folder: Path) -> dict[str, str]:
@@ -39,12 +31,17 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def public_key(signing: str) -> dict[str, str]:
-    """The public key of a signing key's file, as services are told it."""
-    found = json.loads(signing)
-    private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(found["key"]))
-    public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
-    return {str(found["number"]): public}
+def run(*arguments: str, **environment: str) -> Done:
+    """Runs auth with a clean environment and these settings."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("F2H_")}
+    return subprocess.run(
+        [sys.executable, "-m", "services.auth", *arguments],
+        env={**clean, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 # --- create-secrets
@@ -53,159 +50,153 @@ def public_key(signing: str) -> dict[str, str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where an installation has its secrets, which were just made."""
-    create_secrets(tmp_path / "secrets")
+    rotation.create(tmp_path / "secrets")
     return tmp_path / "secrets"
 
 
 def test_secrets_are_made_for_their_owner_alone(folder: Path) -> None:
-    assert set(read_all(folder)) == {*SECRETS, PUBLIC_KEYS}
+    assert set(read_all(folder)) == {*SECRETS, rotation.PUBLIC_KEYS}
     assert mode(folder) == 0o700
     assert {mode(folder / name) for name in SECRETS} == {0o600}
 
 
 def test_secrets_are_never_made_again(folder: Path) -> None:
     made = read_all(folder)
-    create_secrets(folder)
+    rotation.create(folder)
     assert read_all(folder) == made
 
 
 def test_the_secrets_are_what_the_settings_take(folder: Path) -> None:
     settings = AuthSettings(_secrets_dir=folder)
-    assert {number: len(pepper) for number, pepper in settings.peppers.items()} == {1: 32}
-    assert settings.principal_signing_key.number == 1
-
-
-def test_the_public_key_is_that_of_the_signing_key(folder: Path) -> None:
-    made = read_all(folder)
-    assert json.loads(made[PUBLIC_KEYS]) == public_key(made[SIGNING_KEY])
+    assert [len(dated.key) for dated in settings.peppers.values()] == [32]
+    published = json.loads((folder / rotation.PUBLIC_KEYS).read_text())
+    assert [*settings.public_keys()] == [*map(int, published)] == [1]
 
 
 def test_two_installations_have_nothing_in_common(folder: Path, tmp_path: Path) -> None:
-    create_secrets(tmp_path / "other")
+    rotation.create(tmp_path / "other")
     ours, others = read_all(folder), read_all(tmp_path / "other")
     assert all(ours[name] != others[name] for name in ours)
 
 
-@pytest.mark.parametrize("lost", [PUBLIC_KEYS, PEPPERS, SIGNING_KEY])
+@pytest.mark.parametrize("lost", sorted({*SECRETS, rotation.PUBLIC_KEYS}))
 def test_what_is_missing_is_made_and_fits_the_rest(folder: Path, lost: str) -> None:
     """Also what a run that was ended half-way did not make."""
     before = read_all(folder)
     (folder / lost).unlink()
-    create_secrets(folder)
+    rotation.create(folder)
     after = read_all(folder)
     for name in SECRETS - {lost}:
         assert after[name] == before[name]
-    assert json.loads(after[PUBLIC_KEYS]) == public_key(after[SIGNING_KEY])
+    AuthSettings(_secrets_dir=folder)
 
 
-def test_a_public_key_of_an_earlier_signing_key_stays_published(folder: Path) -> None:
-    """A principal that it signed is in use for some seconds more."""
-    earlier = json.loads((folder / PUBLIC_KEYS).read_text())
-    key = base64.b64encode(bytes(range(32))).decode()
-    (folder / SIGNING_KEY).write_text(json.dumps({"number": 2, "key": key}))
-    create_secrets(folder)
-    now = read_all(folder)
-    assert json.loads(now[PUBLIC_KEYS]) == {**earlier, **public_key(now[SIGNING_KEY])}
+def test_no_secret_is_shown_when_it_is_made(tmp_path: Path) -> None:
+    done = run("create-secrets", str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {*read_all(tmp_path)} >= SECRETS
 
 
-def test_no_secret_is_shown_when_it_is_made(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    create_secrets(tmp_path)
-    shown = "".join(capsys.readouterr())
-    for secret in (
-        json.loads((tmp_path / PEPPERS).read_text())["1"],
-        json.loads((tmp_path / SIGNING_KEY).read_text())["key"],
-    ):
-        assert secret not in shown
+def test_a_rotation_says_its_number_and_what_is_in_use_stays(folder: Path) -> None:
+    done = run("rotate-signing-key", str(folder), "--minutes", "5")
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    done = run("retire-signing-key", str(folder), "1")
+    assert done.returncode == 1
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-# --- create-noc-key
+# --- Commands on the database
 
 
 @pytest.fixture
-def settings(folder: Path, tmp_path: Path) -> AuthSettings:
-    """Those of an installation with an up-to-date database."""
+def command(folder: Path, tmp_path: Path) -> Command:
+    """Runs a command of an installation with an up-to-date database."""
     url = f"sqlite:///{tmp_path / 'auth.db'}"
     migrate(url, MIGRATIONS)
-    return AuthSettings(_secrets_dir=folder, database_url=url)
+
+    def started(*arguments: str) -> Done:
+        return run(*arguments, F2H_SECRETS_DIR=str(folder), F2H_AUTH_DATABASE_URL=url)
+
+    return started
 
 
-@pytest.fixture
-def make(settings: AuthSettings) -> Callable[[], str]:
-    """Makes a NOC key."""
-    return lambda: asyncio.run(create_noc_key(settings, "billing"))
-
-
-def test_a_noc_key_is_shown_once_and_kept_nowhere(
-    make: Callable[[], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_noc_key_is_shown_once_kept_nowhere_and_can_be_revoked(
+    command: Command, tmp_path: Path
 ) -> None:
-    assert hand_over(make, None) == 0
-    out, err = capsys.readouterr()
-    key = parse(out.strip())
+    done = command("create-noc-key", "--label", "billing")
+    key = parse(done.stdout.strip())
     assert key is not None
-    assert key.secret not in err
+    assert key.secret not in done.stderr
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or key.secret.encode() not in path.read_bytes(), path
-
-
-def test_a_leaked_noc_key_can_be_revoked(make: Callable[[], str], settings: AuthSettings) -> None:
-    key = parse(make())
-    assert key is not None
-
-    async def revoked() -> bool:
-        async with build(settings) as auth:
-            record = await auth.keys.record(key.id)
-        return record is not None and record.revoked
-
-    assert not asyncio.run(revoked())
-    assert asyncio.run(revoke_noc_key(settings, key.id)) == 0
-    assert asyncio.run(revoked())
-
-
-def test_revoking_what_is_no_noc_key_says_so(
-    settings: AuthSettings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert asyncio.run(revoke_noc_key(settings, "0" * 16)) == 1
-    assert capsys.readouterr().err == f"there is no NOC key {'0' * 16}\n"
+    assert command("revoke-noc-key", key.id).returncode == 0
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as database:
+        [(revoked,)] = database.execute("SELECT revoke_time FROM api_key")
+    assert revoked
+    done = command("revoke-noc-key", "0" * 16)
+    assert (done.returncode, done.stderr) == (1, f"there is no NOC key {'0' * 16}\n")
 
 
 def test_a_noc_key_in_a_file_is_its_owners_alone_and_not_on_the_screen(
-    make: Callable[[], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, tmp_path: Path
 ) -> None:
     file = tmp_path / "noc.key"
-    assert hand_over(make, file) == 0
-    assert capsys.readouterr().out == ""
+    done = command("create-noc-key", "--label", "billing", "--secret-file", str(file))
+    assert (done.returncode, done.stdout) == (0, "")
     assert mode(file) == 0o600
-    assert parse(file.read_text().strip()) is not None
-
-
-def test_a_file_that_is_there_stays_and_no_key_is_made_that_nobody_knows(
-    make: Callable[[], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "noc.key"
-    file.write_text("mine")
-    assert hand_over(make, file) == 1
-    assert str(file) in capsys.readouterr().err
-    assert file.read_text() == "mine"
+    text = file.read_text()
+    assert parse(text.strip()) is not None
+    done = command("create-noc-key", "--label", "again", "--secret-file", str(file))
+    assert done.returncode == 1
+    assert str(file) in done.stderr
+    assert file.read_text() == text
     with closing(sqlite3.connect(tmp_path / "auth.db")) as database:
-        assert database.execute("SELECT count(*) FROM api_key").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM api_key").fetchone() == (1,)
 
 
-def test_a_file_that_came_meanwhile_stays_and_the_loss_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_people_are_made_and_what_is_wrong_is_said(command: Command) -> None:
+    user = ("create-user", "--account", "acme", "--email", "A@example.net", "--role", "OWNER")
+    done = command(*user)
+    assert done.returncode == 1
+    assert "there is no account acme" in done.stderr
+    assert command("create-account", "acme").returncode == 0
+    done = command(*user)
+    assert (done.returncode, len(done.stdout.strip()) >= 20) == (0, True)
+    done = command(*user)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "a@example.net" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_are_in_the_trail_which_is_whole_until_somebody_changes_it(
+    command: Command, tmp_path: Path
 ) -> None:
-    file = tmp_path / "noc.key"
+    assert command("create-account", "acme").returncode == 0
+    assert command("create-account", "acme").returncode == 1
+    checkpoint = tmp_path / "checkpoints"
+    checkpoint.write_text(command("audit-checkpoint").stdout)
+    assert json.loads(checkpoint.read_text())["sequence"] == "4", "two attempts, two outcomes"
+    done = command("verify-audit", "--checkpoint", str(checkpoint))
+    assert (done.returncode, done.stdout[:9]) == (0, "4 records")
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as database:
+        database.execute("DROP TRIGGER audit_no_update")
+        database.execute("UPDATE audit SET account = 'other' WHERE sequence = 3")
+        database.commit()
+    done = command("verify-audit")
+    assert done.returncode == 1
+    assert done.stderr.startswith("record 3: ")
+    done = command("verify-audit", "--checkpoint", str(tmp_path / "nothing"))
+    assert done.returncode == 2
 
-    def make() -> str:
-        file.write_text("mine")
-        return "secret"
 
-    assert hand_over(make, file) == 1
-    out, err = capsys.readouterr()
-    assert str(file) in err
-    assert "secret" not in out + err
-    assert file.read_text() == "mine"
+def test_a_pepper_that_keys_need_is_not_retired(command: Command, folder: Path) -> None:
+    assert command("create-noc-key", "--label", "billing").returncode == 0
+    assert command("rotate-pepper", str(folder), "--minutes", "0").stdout == "2\n"
+    done = command("retire-pepper", str(folder), "1")
+    assert done.returncode == 1
+    assert "1 active keys" in done.stderr
+    assert len(AuthSettings(_secrets_dir=folder).peppers) == 2
 
 
 # --- Wrong settings
@@ -228,17 +219,8 @@ def test_a_database_that_we_cannot_use_stops_every_command_naming_the_field(
     assert "canary" not in line
 
 
-def test_a_wrong_setting_ends_the_process_with_status_2_and_no_traceback(tmp_path: Path) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("F2H_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "services.auth"],
-        env={**clean, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "F2H_AUTH_PEPPERS": "canary"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_a_wrong_setting_ends_the_process_with_status_2_and_no_traceback() -> None:
+    done = run(F2H_AUTH_PEPPERS="canary")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("F2H_AUTH_PEPPERS: ")
     assert "Traceback" not in done.stderr

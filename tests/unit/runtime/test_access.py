@@ -2,7 +2,7 @@ import pytest
 from f2h.access.v1.capability_pb2 import CapabilityInfo
 
 from services.auth.bootstrap import CHECKED
-from services.runtime.access import CATALOGUE, Audience, Rule, rules
+from services.runtime.access import CATALOGUE, Audience, Role, Rule, rules
 
 PRODUCT = """
 antihack.us_unblock | US anti-hack unblock (body)                    | body
@@ -44,18 +44,33 @@ def test_every_rpc_says_who_may_call_it(path: str) -> None:
     assert rule.audiences
     assert Audience.AUDIENCE_UNSPECIFIED not in rule.audiences
     if Audience.CUSTOMER in rule.audiences:
-        assert rule.capability in CATALOGUE, "a customer's call needs a capability"
+        assert rule.any_key or rule.capability in CATALOGUE, "a customer's call needs a capability"
     else:
         assert rule.capability == ""
 
 
 def test_a_reboot_needs_its_capability_on_its_server() -> None:
     assert RULES["/f2h.server_ops.v1.RebootService/RebootServer"] == Rule(
-        frozenset({Audience.CUSTOMER}), "server.reboot", "hostname"
+        frozenset({Audience.CUSTOMER}), "server.reboot", "hostname", "hostname"
     )
+
+
+@pytest.mark.parametrize("path", RULES)
+def test_people_need_a_role(path: str) -> None:
+    rule = RULES[path]
+    people = rule.audiences & {Audience.SESSION, Audience.STAFF}
+    assert bool(rule.role) == bool(people)
+    if people and rule.mutates and not path.startswith("/f2h.auth.v1.SessionService/"):
+        assert rule.role >= Role.MEMBER, "who may only look changes nothing but the own sign-in"
+
+
+def test_only_the_exchange_for_a_token_needs_no_capability() -> None:
+    assert [path for path, rule in RULES.items() if rule.any_key] == [
+        "/f2h.auth.v1.TokenService/CreateToken"
+    ]
 
 
 def test_keys_are_no_business_of_a_customers_key() -> None:
     for path, rule in RULES.items():
         if path.startswith("/f2h.auth.v1.KeyService/"):
-            assert rule.audiences == {Audience.SESSION, Audience.NOC}
+            assert rule.audiences == {Audience.SESSION, Audience.NOC, Audience.STAFF}

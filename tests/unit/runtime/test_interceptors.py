@@ -18,12 +18,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from services.auth import bootstrap as auth
 from services.auth.settings import AuthSettings
 from services.runtime import server
-from services.runtime.access import Audience, Rule, rules
+from services.runtime.access import Audience, Role, Rule, rules
 from services.runtime.call import Call, current_call
 from services.runtime.clock import system_clock
 from services.runtime.database import migrate
 from services.runtime.errors import ApiError
-from services.runtime.interceptors import Admit, Grant, Layers, report, validate
+from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
 from services.runtime.policy import Policy, PolicyCache
 from services.runtime.principal import PrincipalVerifier
 from services.security import bootstrap as security
@@ -45,6 +45,8 @@ from tests.unit.serving import (
 REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
 FORWARDED = "/test.Service/Forwarded"
 PUBLIC = "/test.Service/Public"
+PEOPLE = "/test.Service/People"
+ANY_KEY = "/test.Service/AnyKey"
 NOC = "/test.Service/Noc"
 UNRULED = "/test.Service/Unruled"
 OPEN = "/test.Service/Open"
@@ -54,8 +56,11 @@ RULES = {
     FORWARDED: Rule(frozenset({Audience.FORWARDED}), "", ""),
     PUBLIC: Rule(frozenset({Audience.PUBLIC}), "", ""),
     NOC: Rule(frozenset({Audience.NOC}), "", ""),
+    PEOPLE: Rule(frozenset({Audience.SESSION, Audience.STAFF}), "", "hostname", role=Role.MEMBER),
+    ANY_KEY: Rule(frozenset({Audience.CUSTOMER}), "", "", any_key=True),
 }
 POLICY = Policy(["server.reboot"], ["ns1.example.net"])
+AT_HOME = Policy(["server.reboot"], ["ns1.example.net"], ["203.0.113.0/24"])
 REQUEST = reboot_pb2.RebootServerRequest(hostname="ns1.example.net")
 
 
@@ -91,11 +96,12 @@ def grpc_addr() -> str:
 @pytest.fixture(scope="module")
 def grpc_server(grpc_addr: str, answer: Answer) -> Iterator[grpc.aio.Server]:
     async def fetch(digest: bytes, _header: str) -> Policy:
-        if digest != POLICY.digest():
-            raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, "no such policy")
-        return POLICY
+        for policy in (POLICY, AT_HOME):
+            if digest == policy.digest():
+                return policy
+        raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, "no such policy")
 
-    admit = Admit(
+    identify = Identify(
         RULES,
         PrincipalVerifier({1: SIGNING_KEY.public_key()}, system_clock),
         PolicyCache(fetch),
@@ -126,7 +132,8 @@ def grpc_server(grpc_addr: str, answer: Answer) -> Iterator[grpc.aio.Server]:
 
     @asynccontextmanager
     async def build() -> AsyncIterator[grpc.aio.Server]:
-        yield server.build(Layers(report, admit, validate, Grant(RULES)), add)
+        admit = Admit(RULES, open_paths=frozenset({OPEN}))
+        yield server.build(Layers(report, identify, admit, validate, Grant(RULES)), add)
 
     with served(build, lambda built: built, grpc_addr) as built:
         yield built
@@ -155,7 +162,7 @@ def refusal(
 # --- What the services are built with
 
 
-ORDER = ["report", "Admit", "validate", "Grant"]
+ORDER = ["report", "Identify", "Audit", "Admit", "validate", "Grant"]
 
 
 @pytest.fixture
@@ -183,8 +190,9 @@ async def test_auth_is_built_with_the_layers_in_their_order(
     settings = AuthSettings.model_validate(
         {
             "database_url": f"sqlite:///{tmp_path / 'auth.db'}",
-            "peppers": {1: key},
-            "principal_signing_key": {"number": 1, "key": key},
+            "peppers": {1: {"key": key}},
+            "signing_keys": {1: {"key": key}},
+            "sealing_keys": {1: key},
         }
     )
     async with auth.build(settings):
@@ -223,6 +231,57 @@ async def test_security_is_built_with_the_layers_in_their_order(
     settings = SecuritySettings.model_validate({"principal_public_keys": public_keys()})
     async with security.build(settings):
         assert built_with == [[*ORDER, "not_built"]]
+
+
+# --- Networks, and people
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "passes"),
+    [
+        ("203.0.113.4", True),
+        ("::ffff:203.0.113.4", True),
+        ("203.0.113.4, 198.51.100.7", False),
+        ("198.51.100.7", False),
+        ("nonsense", False),
+        (None, False),
+    ],
+)
+def test_a_key_with_networks_is_good_from_them_only_also_in_a_token(
+    grpc_channel: grpc.Channel, forwarded: str | None, *, passes: bool
+) -> None:
+    metadata = signed(
+        audience=Audience.CUSTOMER, account="demo", policy_digest=AT_HOME.digest(), token=True
+    )
+    if forwarded is not None:
+        metadata += (("x-f2h-client", forwarded),)
+    if passes:
+        call(grpc_channel, REBOOT, metadata)
+    else:
+        assert info_of(refusal(grpc_channel, REBOOT, metadata)).reason == "ADDRESS_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("kind", ["SESSION", "STAFF"])
+def test_people_need_the_role_that_the_rule_names(grpc_channel: grpc.Channel, kind: str) -> None:
+    audience = Audience.Value(kind)
+    info = info_of(refusal(grpc_channel, PEOPLE, signed(audience=audience, role=Role.READ_ONLY)))
+    assert (info.reason, dict(info.metadata)) == ("ROLE_MISSING", {"role": "MEMBER"})
+    no_role = refusal(grpc_channel, PEOPLE, signed(audience=audience))
+    assert info_of(no_role).reason == "ROLE_MISSING"
+
+
+def test_a_signed_in_person_acts_for_the_account_and_staff_on_no_server(
+    grpc_channel: grpc.Channel,
+) -> None:
+    call(grpc_channel, PEOPLE, signed(audience=Audience.SESSION, role=Role.OWNER, account="demo"))
+    staff = signed(audience=Audience.STAFF, role=Role.OWNER)
+    assert info_of(refusal(grpc_channel, PEOPLE, staff)).reason == "SERVER_NOT_GRANTED"
+
+
+def test_where_any_key_may_call_a_key_without_capabilities_may(
+    grpc_channel: grpc.Channel, customer: Metadata
+) -> None:
+    call(grpc_channel, ANY_KEY, customer)
 
 
 # --- report
@@ -331,7 +390,7 @@ def test_a_key_without_the_capability_is_refused_naming_it(
     async def fetch(_digest: bytes, _header: str) -> Policy:
         return other
 
-    admit = Admit(
+    identify = Identify(
         RULES, PrincipalVerifier({1: SIGNING_KEY.public_key()}, system_clock), PolicyCache(fetch)
     )
 
@@ -340,7 +399,8 @@ def test_a_key_without_the_capability_is_refused_naming_it(
             return customer
 
     async def run() -> None:
-        await admit(REBOOT, answer)(REQUEST, Context())  # type: ignore[arg-type]
+        admitted = Admit(RULES)(REBOOT, answer)
+        await identify(REBOOT, admitted)(REQUEST, Context())  # type: ignore[arg-type]
 
     with pytest.raises(ApiError) as refused:
         asyncio.run(run())

@@ -14,8 +14,9 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 SHORT = base64.b64encode(b"canary").decode()
 
 AUTH = {
-    "F2H_AUTH_PEPPERS": json.dumps({"1": KEY}),
-    "F2H_AUTH_PRINCIPAL_SIGNING_KEY": json.dumps({"number": 1, "key": KEY}),
+    "F2H_AUTH_PEPPERS": json.dumps({"1": {"key": KEY}}),
+    "F2H_AUTH_SIGNING_KEYS": json.dumps({"1": {"key": KEY}}),
+    "F2H_AUTH_SEALING_KEYS": json.dumps({"1": KEY}),
 }
 SECURITY = {"F2H_SECURITY_PRINCIPAL_PUBLIC_KEYS": json.dumps({"1": KEY})}
 
@@ -50,7 +51,7 @@ def test_right_settings_are_taken(environment: Environment) -> None:
     environment({**AUTH, **SECURITY, "F2H_AUTH_LISTEN": "[::1]:50051"})
     auth = AuthSettings.load()
     assert auth.listen == "[::1]:50051"
-    assert auth.peppers == {1: bytes(range(32))}
+    assert auth.peppers[1].key == bytes(range(32))
     assert [*auth.public_keys()] == [1]
     assert [*SecuritySettings.load().public_keys()] == [1]
 
@@ -71,21 +72,24 @@ def test_earlier_public_keys_are_known_beside_the_present_one(environment: Envir
         (AuthSettings, "F2H_AUTH_KEY_CACHE_SECONDS", "1.1"),
         (AuthSettings, "F2H_AUTH_KEY_CACHE_SIZE", "0"),
         (AuthSettings, "F2H_AUTH_PEPPERS", "{}"),
-        (AuthSettings, "F2H_AUTH_PEPPERS", json.dumps({"1": SHORT})),
-        (AuthSettings, "F2H_AUTH_PEPPERS", json.dumps({"1": "canary!"})),
+        (AuthSettings, "F2H_AUTH_PEPPERS", json.dumps({"1": KEY})),
+        (AuthSettings, "F2H_AUTH_PEPPERS", json.dumps({"1": {"key": SHORT}})),
+        (AuthSettings, "F2H_AUTH_PEPPERS", json.dumps({"1": {"key": "canary!"}})),
+        (AuthSettings, "F2H_AUTH_PEPPERS", json.dumps({"1": {"key": KEY, "use_from": "canary"}})),
         (AuthSettings, "F2H_AUTH_PEPPERS", "canary"),
+        (AuthSettings, "F2H_AUTH_SIGNING_KEYS", json.dumps({"1": {"key": SHORT}})),
         (
             AuthSettings,
-            "F2H_AUTH_PRINCIPAL_SIGNING_KEY",
-            json.dumps({"number": 1, "key": SHORT}),
+            "F2H_AUTH_SIGNING_KEYS",
+            json.dumps({"1": {"use_from": "2026-01-01T00:00:00Z"}}),
         ),
-        (AuthSettings, "F2H_AUTH_PRINCIPAL_SIGNING_KEY", json.dumps({"key": KEY})),
-        (
-            AuthSettings,
-            "F2H_AUTH_PRINCIPAL_SIGNING_KEY",
-            json.dumps({"number": -1, "key": KEY}),
-        ),
-        (AuthSettings, "F2H_AUTH_PRINCIPAL_SIGNING_KEY", KEY),
+        (AuthSettings, "F2H_AUTH_SIGNING_KEYS", json.dumps({"-1": {"key": KEY}})),
+        (AuthSettings, "F2H_AUTH_SIGNING_KEYS", KEY),
+        (AuthSettings, "F2H_AUTH_SEALING_KEYS", "{}"),
+        (AuthSettings, "F2H_AUTH_PUBLIC_URL", "api.example.net"),
+        (AuthSettings, "F2H_AUTH_PUBLIC_URL", "https://user@api.example.net"),
+        (AuthSettings, "F2H_AUTH_SESSION_IDLE_SECONDS", "0"),
+        (AuthSettings, "F2H_AUTH_KEY_MAX_DAYS", "-1"),
         (SecuritySettings, "F2H_SECURITY_LISTEN", ""),
         (SecuritySettings, "F2H_SECURITY_AUTH", "auth"),
         (SecuritySettings, "F2H_SECURITY_PRINCIPAL_PUBLIC_KEYS", "canary"),
@@ -114,9 +118,9 @@ def test_a_wrong_value_stops_the_service_naming_the_field_and_not_showing_it(
 def test_every_missing_field_has_its_line(
     environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    environment({})
+    environment({"F2H_AUTH_OIDC_ISSUER": "https://id.example.net"})
     lines = complaint(AuthSettings, capsys).splitlines()
-    assert [line.partition(":")[0] for line in lines] == sorted(AUTH)
+    assert {line.partition(":")[0] for line in lines} == {*AUTH, "F2H_AUTH_OIDC_CLIENT_ID"}
 
 
 def test_a_secret_may_stand_in_a_file(environment: Environment, tmp_path: Path) -> None:
@@ -124,4 +128,4 @@ def test_a_secret_may_stand_in_a_file(environment: Environment, tmp_path: Path) 
     for name, value in AUTH.items():
         (tmp_path / name.lower()).write_text(value + "\n")
     found = AuthSettings(_secrets_dir=tmp_path)
-    assert found.peppers == {1: bytes(range(32))}
+    assert found.peppers[1].key == bytes(range(32))

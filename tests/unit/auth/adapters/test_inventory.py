@@ -7,11 +7,14 @@ from typing import Any
 
 import grpc.aio
 import pytest
+from f2h.access.v1.reason_pb2 import Reason
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
 
 from services.auth.adapters.inventory import DEADLINE_SECONDS, PRINCIPAL_SECONDS, GrpcInventory
 from services.auth.bootstrap import CHECKED
+from services.auth.keys.key import Owned
 from services.runtime.access import Audience, rules
+from services.runtime.errors import ApiError
 from services.runtime.principal import HEADER, PrincipalSigner, PrincipalVerifier
 from tests.unit.serving import SIGNING_KEY, new_address
 
@@ -30,7 +33,7 @@ class Servers(inventory_pb2_grpc.InventoryServiceServicer):
         if self.answer is not None:
             await self.answer(context)
         owned = [name for name in request.hostnames if name.startswith("ns")]
-        return inventory_pb2.FilterOwnedResponse(hostnames=owned)
+        return inventory_pb2.FilterOwnedResponse(hostnames=owned, account_servers=7)
 
     async def _unasked(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
@@ -58,7 +61,7 @@ async def inventory(servers: Servers) -> AsyncIterator[GrpcInventory]:
 async def test_the_accounts_servers_are_told(inventory: GrpcInventory, servers: Servers) -> None:
     hostnames = ["ns1.example.net", "other.example.net", "ns2.example.net"]
     owned = await inventory.owned("demo", hostnames)
-    assert owned == {"ns1.example.net", "ns2.example.net"}
+    assert owned == Owned(frozenset({"ns1.example.net", "ns2.example.net"}), 7)
     [(request, _)] = servers.asked
     assert (request.account, [*request.hostnames]) == ("demo", hostnames)
 
@@ -87,15 +90,15 @@ async def test_a_silent_server_ops_is_given_up_in_time(
 
     servers.answer = sleep
     start = time.monotonic()
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
+    with pytest.raises(ApiError) as failed:
         await inventory.owned("demo", ["ns1.example.net"])
-    assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert failed.value.reason == Reason.DEPENDENCY_UNAVAILABLE
     assert time.monotonic() - start < DEADLINE_SECONDS + 1
 
 
 async def test_no_server_ops_is_a_failure_not_an_empty_answer() -> None:
     async with grpc.aio.insecure_channel(new_address()) as channel:
         inventory = GrpcInventory(channel, PrincipalSigner(1, SIGNING_KEY), lambda: NOW)
-        with pytest.raises(grpc.aio.AioRpcError) as failed:
+        with pytest.raises(ApiError) as failed:
             await inventory.owned("demo", ["ns1.example.net"])
-    assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert failed.value.reason == Reason.DEPENDENCY_UNAVAILABLE

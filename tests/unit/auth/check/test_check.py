@@ -1,6 +1,6 @@
 import base64
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -12,18 +12,22 @@ from f2h.access.v1.reason_pb2 import Reason
 from google.rpc import error_details_pb2
 
 from services.auth.bootstrap import CHECKED
-from services.auth.check.check import PRINCIPAL_SECONDS, Attempt, Check
-from services.auth.check.records import KeyRecord
-from services.auth.keys.digests import Digests
-from services.auth.keys.secret import KeyText, generate
-from services.runtime.access import Audience, Rule, rules
+from services.auth.check.check import PRINCIPAL_SECONDS, Attempt, Check, Passage
+from services.auth.check.failures import Failures
+from services.auth.check.records import KeyRecord, SessionRecord
+from services.auth.keys.key import SecretDigest
+from services.auth.keys.secret import SESSION_PREFIX, KeyText, generate
+from services.auth.keys.usage import Usage, Use
+from services.runtime.access import Audience, Role, Rule, rules
 from services.runtime.errors import ApiError
 from services.runtime.policy import Policy
 from services.runtime.principal import PrincipalSigner, PrincipalVerifier
+from services.runtime.quota import PerMinute
+from tests.unit.auth.rings import digests
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-DIGESTS = Digests({1: bytes(32), 2: bytes(range(32))})
+DIGESTS = digests({1: bytes(32), 2: bytes(range(32))})
 
 REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
 DETAILS = "/test.Service/Details"
@@ -70,11 +74,23 @@ class CountedRecords:
 
     def __init__(self) -> None:
         self.records: dict[str, KeyRecord] = {}
+        self.certificates: dict[str, KeyRecord] = {}
         self.reads: Counter[str] = Counter()
 
     async def record(self, key_id: str) -> KeyRecord | None:
         self.reads[key_id] += 1
         return self.records.get(key_id)
+
+    async def certified(self, name: str) -> KeyRecord | None:
+        self.reads[name] += 1
+        return self.certificates.get(name)
+
+    async def redigest(self, key_id: str, old: SecretDigest, new: SecretDigest) -> None:
+        assert self.records[key_id].pepper == old.pepper
+        self.records[key_id] = replace(self.records[key_id], pepper=new.pepper, digest=new.digest)
+
+    async def note(self, uses: Iterable[Use]) -> None:
+        raise NotImplementedError
 
     def make(self, **changes: Any) -> KeyText:
         """The text of a new key with such a record."""
@@ -84,6 +100,40 @@ class CountedRecords:
 
     def change(self, key: KeyText, **changes: Any) -> None:
         self.records[key.id] = replace(self.records[key.id], **changes)
+
+
+class KeptSessions:
+    """Sessions by id, and when each was touched."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, SessionRecord] = {}
+        self.touched: list[tuple[str, datetime]] = []
+
+    async def record(self, session_id: str) -> SessionRecord | None:
+        return self.records.get(session_id)
+
+    async def touch(self, session_id: str, now: datetime) -> None:
+        self.touched.append((session_id, now))
+        self.records[session_id] = replace(self.records[session_id], last_used_time=now)
+
+    def make(self, **changes: Any) -> KeyText:
+        """The token of a new session with such a record."""
+        token = generate(SESSION_PREFIX)
+        self.records[token.id] = replace(
+            SessionRecord(
+                id=token.id,
+                user="d" * 16,
+                account="demo",
+                audience=Audience.SESSION,
+                role=Role.MEMBER,
+                pepper=2,
+                digest=DIGESTS.digest(token.secret, 2),
+                last_used_time=NOW,
+                expire_time=NOW + timedelta(hours=12),
+            ),
+            **changes,
+        )
+        return token
 
 
 class Time:
@@ -117,13 +167,20 @@ def checking(
     cache_seconds: float = 60,
     access: Mapping[str, Rule] | None = None,
     cache_size: int = 1000,
+    sessions: KeptSessions | None = None,
+    failures_per_minute: int = 10_000,
 ) -> Check:
     return Check(
         access or RULES,
         keys,
-        DIGESTS,
-        PrincipalSigner(7, SIGNING_KEY),
-        clock,
+        sessions or KeptSessions(),
+        digests=DIGESTS,
+        signer=PrincipalSigner(7, SIGNING_KEY),
+        usage=Usage(keys, clock),
+        failures=Failures(PerMinute(failures_per_minute)),
+        clock=clock,
+        idle=timedelta(minutes=30),
+        origins=frozenset({"https://console.example.net"}),
         cache_size=cache_size,
         cache_seconds=cache_seconds,
     )
@@ -152,7 +209,7 @@ async def test_the_principal_of_a_good_key_is_verified_by_a_service(
     check: Check, keys: CountedRecords, clock: Time
 ) -> None:
     key = keys.make()
-    header = await check(attempt(key))
+    header = (await check(attempt(key))).principal
     principal = PrincipalVerifier({7: SIGNING_KEY.public_key()}, clock).verify(header)
     assert principal.audience == Audience.CUSTOMER
     assert (principal.subject, principal.account) == (key.id, "demo")
@@ -171,14 +228,14 @@ async def test_a_principal_is_no_longer_for_a_thousand_servers(
     key = keys.make(
         account="a" * 64, capabilities=policy.capabilities, policy_digest=policy.digest()
     )
-    many = await check(attempt(key, DETAILS))
-    few = await check(attempt(keys.make(account="a" * 64), DETAILS))
+    many = (await check(attempt(key, DETAILS))).principal
+    few = (await check(attempt(keys.make(account="a" * 64), DETAILS))).principal
     assert len(many) == len(few) < 600
 
 
 async def test_a_principal_holds_no_secret(check: Check, keys: CountedRecords) -> None:
     key = keys.make()
-    content = base64.urlsafe_b64decode(await check(attempt(key)))
+    content = base64.urlsafe_b64decode((await check(attempt(key))).principal)
     assert key.secret.encode() not in content
     assert keys.records[key.id].digest not in content
 
@@ -190,7 +247,7 @@ async def test_a_principal_holds_no_secret(check: Check, keys: CountedRecords) -
 async def test_a_public_call_needs_no_key(
     check: Check, keys: CountedRecords, listener: str, key: str
 ) -> None:
-    assert await check(attempt(key, CATALOGUE, listener=listener)) == ""
+    assert await check(attempt(key, CATALOGUE, listener=listener)) == Passage()
     assert not keys.reads
 
 
@@ -200,7 +257,8 @@ async def test_a_noc_key_passes_the_internal_listener(
     key = keys.make(audience=Audience.NOC, account="", capabilities=frozenset())
     verifier = PrincipalVerifier({7: SIGNING_KEY.public_key()}, clock)
     for path in (NOC, KEYS, SHARED):
-        principal = verifier.verify(await check(attempt(key, path, listener="internal")))
+        passage = await check(attempt(key, path, listener="internal"))
+        principal = verifier.verify(passage.principal)
         assert principal.audience == Audience.NOC
 
 
@@ -496,8 +554,8 @@ async def test_a_forgotten_key_is_read_again_at_once(check: Check, keys: Counted
     assert await check(attempt(other))
     keys.change(key, revoked=True)
     assert await check(attempt(key))
-    check.forget(key.id)
-    check.forget("unknown")
+    check.forget_key(key.id)
+    check.forget_key("unknown")
     assert (await refusal(check, attempt(key))).reason == Reason.KEY_REVOKED
     assert await check(attempt(other))
     assert keys.reads == {key.id: 2, other.id: 1}
@@ -511,7 +569,7 @@ async def test_a_key_that_is_forgotten_while_it_is_read_is_not_kept_as_it_was(
             found = await super().record(key_id)
             if self.reads[key_id] == 1:
                 self.change(key, revoked=True)
-                check.forget(key_id)
+                check.forget_key(key_id)
             return found
 
     keys = RevokedMeanwhile()
@@ -525,7 +583,7 @@ async def test_another_policy_is_another_principal(check: Check, keys: CountedRe
     key = keys.make()
     before = await check(attempt(key))
     keys.change(key, policy_digest=bytes(32))
-    check.forget(key.id)
+    check.forget_key(key.id)
     assert await check(attempt(key)) != before
 
 
@@ -556,3 +614,224 @@ async def test_no_refusal_shows_the_key(check: Check, keys: CountedRecords) -> N
         info = error_details_pb2.ErrorInfo()
         assert error.status().details[0].Unpack(info)
         assert info.domain == "f2hcloud"
+
+
+# --- Sessions
+
+
+CHANGE = "/test.Service/Change"
+READ = "/test.Service/Read"
+OWN = "/test.Service/Own"
+STAFF = "/test.Service/Staff"
+SIGN_IN = "/test.Service/SignIn"
+
+PEOPLE = {
+    CHANGE: Rule(frozenset({Audience.SESSION}), "", "", role=Role.MEMBER),
+    READ: Rule(frozenset({Audience.SESSION}), "", "", role=Role.READ_ONLY, mutates=False),
+    OWN: Rule(frozenset({Audience.SESSION}), "", "", role=Role.OWNER, mutates=False),
+    STAFF: Rule(frozenset({Audience.STAFF}), "", "", role=Role.READ_ONLY, mutates=False),
+    SIGN_IN: Rule(frozenset({Audience.PUBLIC}), "", ""),
+    REBOOT: RULES[REBOOT],
+}
+
+OURS = "http://api.example.net:8000"
+
+
+@pytest.fixture
+def sessions() -> KeptSessions:
+    return KeptSessions()
+
+
+@pytest.fixture
+def people(keys: CountedRecords, sessions: KeptSessions, clock: Time) -> Check:
+    return checking(keys, clock, access=PEOPLE, sessions=sessions, cache_seconds=0)
+
+
+def visit(
+    token: KeyText | str, path: str = READ, *, origin: str = OURS, listener: str = "public"
+) -> Attempt:
+    return Attempt(
+        path=path,
+        listener=listener,
+        key="",
+        address="203.0.113.4",
+        session=str(token),
+        host="api.example.net:8000",
+        origin=origin,
+    )
+
+
+async def test_a_session_passes_as_its_user(
+    people: Check, sessions: KeptSessions, clock: Time
+) -> None:
+    token = sessions.make(role=Role.OWNER)
+    for path in (CHANGE, READ, OWN):
+        passage = await people(visit(token, path))
+        principal = PrincipalVerifier({7: SIGNING_KEY.public_key()}, clock).verify(
+            passage.principal
+        )
+        assert (principal.audience, principal.role) == (Audience.SESSION, Role.OWNER)
+        assert (principal.subject, principal.account) == ("d" * 16, "demo")
+        assert (principal.session, principal.policy_digest) == (token.id, b"")
+
+
+async def test_a_role_that_is_too_small_is_told_which_one_is_needed(
+    people: Check, sessions: KeptSessions
+) -> None:
+    token = sessions.make(role=Role.READ_ONLY)
+    assert await people(visit(token, READ))
+    for path, needed in ((CHANGE, "MEMBER"), (OWN, "OWNER")):
+        error = await refusal(people, visit(token, path))
+        assert (error.reason, error.metadata) == (Reason.ROLE_MISSING, {"role": needed})
+
+
+async def test_an_unknown_an_ended_and_a_malformed_session_look_the_same(
+    people: Check, sessions: KeptSessions, clock: Time
+) -> None:
+    wrong = sessions.make(digest=bytes(32))
+    late = sessions.make(expire_time=NOW)
+    idle = sessions.make(last_used_time=NOW - timedelta(minutes=30))
+    errors = [
+        await refusal(people, visit(token))
+        for token in (generate(SESSION_PREFIX), "nonsense", wrong, late, idle)
+    ]
+    assert {error.reason for error in errors} == {Reason.SESSION_INVALID}
+    assert len({error.status().SerializeToString() for error in errors}) == 1
+
+
+async def test_a_key_is_no_session_and_a_session_no_key(
+    people: Check, keys: CountedRecords, sessions: KeptSessions
+) -> None:
+    key, token = keys.make(), sessions.make()
+    assert (await refusal(people, visit(key))).reason == Reason.SESSION_INVALID
+    assert (await refusal(people, attempt(token))).reason == Reason.CREDENTIAL_INVALID
+
+
+async def test_a_session_lives_on_while_it_is_used_and_not_past_its_end(
+    people: Check, sessions: KeptSessions, clock: Time
+) -> None:
+    token = sessions.make(expire_time=NOW + timedelta(hours=2))
+    for _ in range(5):
+        clock.now += timedelta(minutes=20)
+        assert await people(visit(token))
+    assert len(sessions.touched) == 5
+    assert await people(visit(token))
+    assert len(sessions.touched) == 5, "written down once a minute at most"
+    clock.now = NOW + timedelta(hours=2)
+    assert (await refusal(people, visit(token))).reason == Reason.SESSION_INVALID
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "null",
+        "http://evil.example.net",
+        "http://api.example.net",
+        "http://api.example.net:8000.evil.example.net",
+        "http://evil.example.net#api.example.net:8000",
+        "file://api.example.net:8000",
+        "https://console.example.net.evil.example.net",
+    ],
+)
+async def test_a_page_of_another_site_changes_nothing(
+    people: Check, sessions: KeptSessions, origin: str
+) -> None:
+    token = sessions.make()
+    error = await refusal(people, visit(token, CHANGE, origin=origin))
+    assert error.reason == Reason.ORIGIN_NOT_ALLOWED
+    assert await people(visit(token, READ, origin=origin)), "what only looks is not stopped"
+
+
+@pytest.mark.parametrize("origin", [OURS, "https://console.example.net"])
+async def test_our_own_pages_may_change_things(
+    people: Check, sessions: KeptSessions, origin: str
+) -> None:
+    assert await people(visit(sessions.make(), CHANGE, origin=origin))
+
+
+async def test_a_page_of_another_site_signs_nobody_in(people: Check) -> None:
+    assert await people(visit("", SIGN_IN)) == Passage()
+    assert await people(visit("", SIGN_IN, origin="")) == Passage(), "no browser"
+    error = await refusal(people, visit("", SIGN_IN, origin="http://evil.example.net"))
+    assert error.reason == Reason.ORIGIN_NOT_ALLOWED
+
+
+async def test_staff_pass_the_internal_listener_only(people: Check, sessions: KeptSessions) -> None:
+    staff, customer = sessions.make(audience=Audience.STAFF), sessions.make()
+    assert await people(visit(staff, STAFF, listener="internal"))
+    assert (await refusal(people, visit(staff, STAFF))).reason == Reason.NOT_FOUND
+    assert (await refusal(people, visit(staff, READ))).reason == Reason.AUDIENCE_NOT_ALLOWED
+    error = await refusal(people, visit(customer, STAFF, listener="internal"))
+    assert error.reason == Reason.AUDIENCE_NOT_ALLOWED
+
+
+async def test_a_session_does_not_do_what_is_for_keys(
+    people: Check, sessions: KeptSessions
+) -> None:
+    error = await refusal(people, visit(sessions.make(role=Role.OWNER), REBOOT))
+    assert error.reason == Reason.AUDIENCE_NOT_ALLOWED
+
+
+# --- Client certificates
+
+
+async def test_a_noc_service_is_known_by_its_certificate_on_the_internal_listener_only(
+    check: Check, keys: CountedRecords
+) -> None:
+    key = keys.make(audience=Audience.NOC, account="", capabilities=frozenset())
+    name = "spiffe://f2hcloud/noc/billing"
+    keys.certificates[name] = keys.records[key.id]
+    shown = Attempt(path=NOC, listener="internal", key="", address="203.0.113.4", certificate=name)
+    assert (await check(shown)).subject == key.id
+    other = replace(shown, certificate="spiffe://f2hcloud/noc/other")
+    assert (await refusal(check, other)).reason == Reason.CREDENTIAL_INVALID
+    public = replace(shown, listener="public", path=KEYS)
+    assert (await refusal(check, public)).reason == Reason.CREDENTIAL_MISSING
+
+
+# --- Guessing, and peppers
+
+
+async def test_who_guesses_is_slowed_down_and_nobody_else(
+    keys: CountedRecords, clock: Time
+) -> None:
+    check = checking(keys, clock, failures_per_minute=3)
+    key = keys.make()
+    reasons = [(await refusal(check, attempt(generate()))).reason for _ in range(5)]
+    assert reasons == [Reason.CREDENTIAL_INVALID] * 3 + [Reason.RATE_LIMITED] * 2
+    assert await check(attempt(key)), "a right key passes from the same address"
+    error = await refusal(check, attempt(other_secret(key)))
+    assert error.reason == Reason.RATE_LIMITED
+    assert error.retry_after_seconds
+    elsewhere = await refusal(check, attempt(generate(), address="198.51.100.7"))
+    assert elsewhere.reason == Reason.CREDENTIAL_INVALID
+
+
+async def test_an_ipv6_host_does_not_escape_by_its_other_addresses(
+    keys: CountedRecords, clock: Time
+) -> None:
+    check = checking(keys, clock, failures_per_minute=1)
+    await refusal(check, attempt(generate(), address="2001:db8::1"))
+    error = await refusal(check, attempt(generate(), address="2001:db8::2"))
+    assert error.reason == Reason.RATE_LIMITED
+
+
+async def test_a_key_that_is_used_moves_to_the_pepper_in_use(
+    check: Check, keys: CountedRecords
+) -> None:
+    key = keys.make(pepper=1)
+    keys.change(key, digest=DIGESTS.digest(key.secret, 1))
+    assert await check(attempt(key))
+    assert keys.records[key.id].pepper == 2
+    assert await check(attempt(key))
+    assert (await refusal(check, attempt(other_secret(key)))).reason == Reason.CREDENTIAL_INVALID
+
+
+async def test_a_wrong_secret_moves_no_key_to_another_pepper(
+    check: Check, keys: CountedRecords
+) -> None:
+    key = keys.make(pepper=1)
+    keys.change(key, digest=DIGESTS.digest(key.secret, 1))
+    await refusal(check, attempt(other_secret(key)))
+    assert keys.records[key.id].pepper == 1

@@ -58,13 +58,13 @@ def keys(timer: Seconds) -> CountedRecords:
 
 
 @pytest.fixture
-def cache(keys: CountedRecords, timer: Seconds) -> RecordCache:
-    return RecordCache(keys, size=100, seconds=SECONDS, timer=timer)
+def cache(keys: CountedRecords, timer: Seconds) -> RecordCache[KeyRecord]:
+    return RecordCache(keys.record, size=100, seconds=SECONDS, timer=timer)
 
 
 @pytest.mark.parametrize("key_id", [RECORD.id, "unknown"])
 async def test_a_key_is_read_once_in_its_time_whether_it_is_there_or_not(
-    cache: RecordCache, keys: CountedRecords, timer: Seconds, key_id: str
+    cache: RecordCache[KeyRecord], keys: CountedRecords, timer: Seconds, key_id: str
 ) -> None:
     """Both alike, so that the time of an answer does not tell which ids there are."""
     for _ in range(20):
@@ -76,7 +76,7 @@ async def test_a_key_is_read_once_in_its_time_whether_it_is_there_or_not(
 
 
 async def test_a_slow_read_does_not_make_a_record_last_longer(
-    cache: RecordCache, keys: CountedRecords, timer: Seconds
+    cache: RecordCache[KeyRecord], keys: CountedRecords, timer: Seconds
 ) -> None:
     """A key that was revoked while it was read is refused as soon as any other."""
     keys.read_seconds = SECONDS - 0.1
@@ -89,7 +89,7 @@ async def test_a_slow_read_does_not_make_a_record_last_longer(
 
 
 async def test_a_read_that_takes_longer_than_a_record_lasts_is_not_kept(
-    cache: RecordCache, keys: CountedRecords
+    cache: RecordCache[KeyRecord], keys: CountedRecords
 ) -> None:
     keys.read_seconds = SECONDS
     await cache.get(RECORD.id)
@@ -98,7 +98,7 @@ async def test_a_read_that_takes_longer_than_a_record_lasts_is_not_kept(
 
 
 async def test_a_flood_of_made_up_keys_displaces_no_real_one(
-    cache: RecordCache, keys: CountedRecords
+    cache: RecordCache[KeyRecord], keys: CountedRecords
 ) -> None:
     await cache.get(RECORD.id)
     for number in range(1000):
@@ -108,7 +108,7 @@ async def test_a_flood_of_made_up_keys_displaces_no_real_one(
 
 
 async def test_an_unknown_key_that_is_forgotten_is_read_again(
-    cache: RecordCache, keys: CountedRecords
+    cache: RecordCache[KeyRecord], keys: CountedRecords
 ) -> None:
     await cache.get("unknown")
     cache.forget("unknown")
@@ -119,7 +119,7 @@ async def test_an_unknown_key_that_is_forgotten_is_read_again(
 async def test_without_time_to_be_kept_every_look_is_a_read(
     keys: CountedRecords, timer: Seconds
 ) -> None:
-    cache = RecordCache(keys, size=100, seconds=0, timer=timer)
+    cache = RecordCache(keys.record, size=100, seconds=0, timer=timer)
     await cache.get(RECORD.id)
     await cache.get(RECORD.id)
     assert keys.reads == {RECORD.id: 2}

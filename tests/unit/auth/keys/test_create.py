@@ -1,18 +1,20 @@
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from f2h.access.v1.reason_pb2 import Reason
 
 from services.auth.keys.create import CreateKey, KeyForm
-from services.auth.keys.digests import Digests
-from services.auth.keys.key import ApiKey, Audience, SecretDigest, State
+from services.auth.keys.expiry import Expiry
+from services.auth.keys.key import ApiKey, Audience, Inventory, Owned, SecretDigest, State
 from services.auth.keys.secret import KeyText, generate
 from services.runtime.access import CATALOGUE
 from services.runtime.errors import ApiError
+from tests.unit.auth.rings import digests
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-DIGESTS = Digests({1: bytes(32), 2: bytes(range(32))})
+DIGESTS = digests({1: bytes(32), 2: bytes(range(32))})
 TEXT = generate()
 
 FORM = KeyForm(
@@ -34,29 +36,25 @@ class KeptKeys:
     def __init__(self) -> None:
         self.kept: list[tuple[ApiKey, SecretDigest]] = []
 
-    async def add(self, key: ApiKey, digest: SecretDigest) -> None:
+    async def add(self, key: ApiKey, digest: SecretDigest, certificate: str | None = None) -> None:
         self.kept.append((key, digest))
 
-    async def get(self, key_id: str) -> ApiKey | None:
-        raise NotImplementedError
-
-    async def page(self, account: str, after: str, limit: int) -> list[ApiKey]:
-        raise NotImplementedError
-
-    async def revoke(self, key_id: str, now: datetime) -> ApiKey | None:
-        raise NotImplementedError
-
-    async def policy(self, digest: bytes) -> bytes | None:
-        raise NotImplementedError
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError(name)
 
 
 class OwnedServers:
     """An inventory of two accounts. As server_ops does, it refuses to be asked for no account."""
 
-    async def owned(self, account: str, hostnames: list[str]) -> frozenset[str]:
+    async def owned(self, account: str, hostnames: list[str]) -> Owned:
         if not account:
             raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, "server_ops refused the question")
-        return frozenset(name for name in hostnames if OWNERS.get(name) == account)
+        owned = frozenset(name for name in hostnames if OWNERS.get(name) == account)
+        return Owned(owned, [*OWNERS.values()].count(account))
+
+
+async def account_exists(account: str) -> bool:
+    return account in {"demo", "other", "acme"}
 
 
 @pytest.fixture
@@ -66,7 +64,19 @@ def keys() -> KeptKeys:
 
 @pytest.fixture
 def create(keys: KeptKeys) -> CreateKey:
-    return CreateKey(keys, OwnedServers(), DIGESTS, lambda: NOW, generate=lambda: TEXT)
+    return creating(keys, Expiry())
+
+
+def creating(keys: KeptKeys, expiry: Expiry, inventory: Inventory | None = None) -> CreateKey:
+    return CreateKey(
+        keys,
+        inventory or OwnedServers(),
+        DIGESTS,
+        expiry,
+        lambda: NOW,
+        account_exists=account_exists,
+        generate=lambda: TEXT,
+    )
 
 
 async def violations(create: CreateKey, keys: KeptKeys, form: KeyForm) -> dict[str, str]:
@@ -177,10 +187,10 @@ async def test_every_broken_rule_is_told_at_once(create: CreateKey, keys: KeptKe
 
 async def test_an_inventory_that_does_not_answer_makes_no_key(keys: KeptKeys) -> None:
     class Silent:
-        async def owned(self, account: str, hostnames: list[str]) -> frozenset[str]:
+        async def owned(self, account: str, hostnames: list[str]) -> Owned:
             raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, "no answer")
 
-    create = CreateKey(keys, Silent(), DIGESTS, lambda: NOW, generate=generate)
+    create = creating(keys, Expiry(), Silent())
     with pytest.raises(ApiError) as refused:
         await create.for_customer(FORM)
     assert refused.value.reason == Reason.DEPENDENCY_UNAVAILABLE

@@ -1,5 +1,6 @@
 """auth, served on a database of its own; the inventory is a stand-in."""
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -9,19 +10,23 @@ from typing import Protocol
 import grpc.aio
 import pytest
 
-from services.auth.__main__ import MIGRATIONS
+from services.auth.accounts.account import Account, Kind
 from services.auth.bootstrap import Auth, build
+from services.auth.keys.key import Owned
 from services.auth.settings import AuthSettings
-from services.runtime.database import migrate
+from services.auth.store import MIGRATIONS
+from services.auth.store.accounts import SqlAccounts
+from services.runtime.clock import system_clock
+from services.runtime.database import Database, migrate
 from tests.unit.serving import SIGNING_KEY, new_address, served
 
 
 class OwnedServers:
     """An inventory: two servers are demo's."""
 
-    async def owned(self, account: str, hostnames: list[str]) -> frozenset[str]:
+    async def owned(self, account: str, hostnames: list[str]) -> Owned:
         demos = {"ns1.example.net", "ns2.example.net"} if account == "demo" else set()
-        return frozenset(demos & set(hostnames))
+        return Owned(frozenset(demos & set(hostnames)), len(demos))
 
 
 class ServeAuth(Protocol):
@@ -34,11 +39,11 @@ def _serve(database_url: str, address: str) -> AbstractContextManager[Auth]:
     settings = AuthSettings.model_validate(
         {
             "database_url": database_url,
-            "peppers": {1: base64.b64encode(bytes(32)).decode()},
-            "principal_signing_key": {
-                "number": 1,
-                "key": base64.b64encode(SIGNING_KEY.private_bytes_raw()).decode(),
+            "peppers": {1: {"key": base64.b64encode(bytes(32)).decode()}},
+            "signing_keys": {
+                1: {"key": base64.b64encode(SIGNING_KEY.private_bytes_raw()).decode()}
             },
+            "sealing_keys": {1: base64.b64encode(bytes(32)).decode()},
         }
     )
     make = partial(build, settings, inventory=OwnedServers())
@@ -53,8 +58,22 @@ def serve_auth() -> ServeAuth:
 @pytest.fixture(scope="module")
 def auth_database(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('auth') / 'auth.db'}"
-    migrate(url, MIGRATIONS)
+    new_database(url)
     return url
+
+
+def new_database(url: str) -> None:
+    """Makes the tables, and the accounts that tests make keys for."""
+    migrate(url, MIGRATIONS)
+    asyncio.run(_add_accounts(url))
+
+
+async def _add_accounts(url: str) -> None:
+    database = Database(url)
+    accounts = SqlAccounts(database)
+    for account in ("demo", "other", "paged", "full"):
+        await accounts.add(Account(account, Kind.CUSTOMER, system_clock()))
+    await database.close()
 
 
 @pytest.fixture(scope="module")

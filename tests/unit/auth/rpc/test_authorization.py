@@ -10,15 +10,13 @@ from f2h.auth.v1 import key_pb2, key_pb2_grpc
 from f2h.edge.v1 import authorization_pb2, authorization_pb2_grpc
 from google.rpc import code_pb2, status_pb2
 
-from services.auth.__main__ import MIGRATIONS
 from services.auth.keys.secret import generate
 from services.runtime.access import Audience
 from services.runtime.clock import system_clock
-from services.runtime.database import migrate
 from services.runtime.policy import Policy
 from services.runtime.principal import HEADER, PrincipalVerifier
 from tests.postgres import Postgres
-from tests.unit.auth.rpc.conftest import ServeAuth
+from tests.unit.auth.rpc.conftest import ServeAuth, new_database
 from tests.unit.serving import SIGNING_KEY, info_of, new_address, signed
 
 REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
@@ -74,7 +72,13 @@ def denial(answer: authorization_pb2.CheckResponse) -> status_pb2.Status:
     denied = answer.denied_response
     assert denied.body == ""
     headers = {option.header.key: option.header.value for option in denied.headers}
-    assert len(denied.headers) == len(headers) == 4
+    assert len(denied.headers) == len(headers)
+    assert {*headers} - {"retry-after"} == {
+        "content-type",
+        "grpc-status",
+        "grpc-message",
+        "grpc-status-details-bin",
+    }
     assert headers["content-type"] == "application/grpc"
     details = headers["grpc-status-details-bin"]
     padded = details + "=" * (-len(details) % 4)
@@ -100,11 +104,12 @@ def test_a_good_key_passes_with_a_principal_and_without_itself(
     [option] = answer.ok_response.headers
     assert option.header.key == HEADER
     assert option.append_action == OVERWRITE, "what the caller sent is not kept beside it"
-    assert [*answer.ok_response.headers_to_remove] == ["x-api-key"]
+    assert [*answer.ok_response.headers_to_remove] == ["x-api-key", "authorization", "cookie"]
     verifier = PrincipalVerifier({1: SIGNING_KEY.public_key()}, system_clock)
     principal = verifier.verify(option.header.value)
     assert (principal.subject, principal.account) == (made.key.id, "demo")
     assert principal.policy_digest == Policy(made.key.capabilities, made.key.servers).digest()
+    assert answer.dynamic_metadata["subject"] == made.key.id
 
 
 def test_a_public_call_passes_without_a_principal(
@@ -114,7 +119,7 @@ def test_a_public_call_passes_without_a_principal(
     answer = grpc_stub.Check(question(None, path=path))
     assert answer.status.code == code_pb2.OK
     assert not answer.ok_response.headers
-    assert [*answer.ok_response.headers_to_remove] == ["x-api-key"]
+    assert [*answer.ok_response.headers_to_remove] == ["x-api-key", "authorization", "cookie"]
 
 
 def test_every_refusal_has_one_form_and_its_own_reason(
@@ -187,7 +192,7 @@ def test_without_its_database_nothing_passes_and_with_it_again_everything_does(
     postgres: Postgres, serve_auth: ServeAuth
 ) -> None:
     url, address = postgres.new_database(), new_address()
-    migrate(url, MIGRATIONS)
+    new_database(url)
     with serve_auth(url, address), grpc.insecure_channel(address) as channel:
         stub = authorization_pb2_grpc.AuthorizationStub(channel)
         secret = new_key(channel).secret
@@ -218,7 +223,7 @@ def test_a_database_without_tables_lets_nothing_pass(tmp_path: Path, serve_auth:
     ):
         stub = authorization_pb2_grpc.AuthorizationStub(channel)
         assert reason(stub.Check(question(str(generate())))) == "DEPENDENCY_UNAVAILABLE"
-        migrate(f"sqlite:///{tmp_path / 'empty.db'}", MIGRATIONS)
+        new_database(f"sqlite:///{tmp_path / 'empty.db'}")
         assert reason(stub.Check(question(str(generate())))) == "CREDENTIAL_INVALID"
         secret = new_key(channel).secret
         assert stub.Check(question(secret)).status.code == code_pb2.OK

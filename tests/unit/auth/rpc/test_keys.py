@@ -7,8 +7,8 @@ from f2h.auth.v1 import key_pb2, key_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
-from services.auth.__main__ import MIGRATIONS
 from services.auth.keys.secret import parse
+from services.auth.store import MIGRATIONS
 from services.runtime.access import Audience
 from services.runtime.database import migrate
 from services.runtime.paging import encode_token

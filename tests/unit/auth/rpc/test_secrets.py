@@ -9,11 +9,9 @@ import pytest
 from f2h.auth.v1 import key_pb2, key_pb2_grpc
 from f2h.edge.v1 import authorization_pb2_grpc
 
-from services.auth.__main__ import MIGRATIONS
 from services.auth.keys.secret import generate
 from services.runtime.access import Audience
-from services.runtime.database import migrate
-from tests.unit.auth.rpc.conftest import ServeAuth
+from tests.unit.auth.rpc.conftest import ServeAuth, new_database
 from tests.unit.auth.rpc.test_authorization import new_key, question, reason
 from tests.unit.serving import new_address, signed
 
@@ -22,7 +20,7 @@ def test_no_secret_is_in_a_log_an_answer_or_the_database(
     tmp_path: Path, serve_auth: ServeAuth, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file, address = tmp_path / "auth.db", new_address()
-    migrate(f"sqlite:///{file}", MIGRATIONS)
+    new_database(f"sqlite:///{file}")
     noc = signed(audience=Audience.NOC)
     answers: list[object] = []
     with serve_auth(f"sqlite:///{file}", address), grpc.insecure_channel(address) as channel:

@@ -1,0 +1,1 @@
+"""Short-lived tokens that stand for a key."""

@@ -1,0 +1,220 @@
+"""No audit record, no action: what a call is about to do is written down before it is done."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc.aio
+import structlog
+from f2h.access.v1.reason_pb2 import Reason
+from f2h.auth.v1.audit_pb2 import AuditRecord
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from services.runtime.access import Audience, Rule
+from services.runtime.call import Caller, current_call, current_caller
+from services.runtime.errors import ApiError
+from services.runtime.interceptors import Handler
+
+RESOURCE_LENGTH = 254
+ACCOUNT_LENGTH = 63
+ADDRESS_LENGTH = 64
+REQUEST_LENGTH = 128
+OPERATION_LENGTH = 64
+"""The limits of protos/f2h/auth/v1/audit.proto. What is longer is cut: it comes unvalidated, and
+also a refusal of it is to be written down."""
+
+_AUDITED = frozenset({Audience.CUSTOMER, Audience.SESSION, Audience.NOC, Audience.STAFF})
+_ACTS_FOR_ANY_ACCOUNT = frozenset({Audience.NOC, Audience.STAFF})
+
+_NAMES = ("hostname", "id")
+"""Request fields that name what is acted on, where the rule names none."""
+
+_OUR_FAULT = frozenset(
+    {code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.UNKNOWN, code_pb2.DEADLINE_EXCEEDED}
+)
+_NO_ANSWER = (OperationalError, InterfaceError, PoolTimeoutError, grpc.aio.AioRpcError)
+"""What services.runtime.interceptors.report tells the caller as DEPENDENCY_UNAVAILABLE."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a call is about to do."""
+
+    method: str
+    """As gRPC calls it: "/package.Service/Method"."""
+    resource: str
+    """What it will be done to; empty: the account, or not named."""
+    account: str
+    """The account that it concerns, where the caller acts for none."""
+    address: str
+    """The address that the call came from."""
+    request: str
+    """The edge's id of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attempt."""
+
+    outcome: "AuditRecord.Outcome.ValueType"
+    reason: str = ""
+    """Why it was refused or failed, a name of f2h.access.v1.Reason."""
+    operation: str = ""
+    """The name of the operation that was accepted."""
+    resource: str = ""
+    """What was made, where the attempt could not name it yet."""
+
+
+class Recorder(Protocol):
+    """Writes the audit trail. Who did it is the caller, who is verified."""
+
+    async def attempt(self, caller: Caller, attempt: Attempt) -> int:
+        """Writes down what is about to be done; answers its place in the trail.
+
+        Raises when it is not written down, or not known to be.
+        """
+        ...
+
+    async def outcome(self, caller: Caller, attempt: int, outcome: Outcome) -> None:
+        """Writes down what came of it."""
+        ...
+
+
+class Audit:
+    """A layer (see services.runtime.interceptors) between Identify and Admit.
+
+    There it sees who calls, and every refusal of what may still come.
+    """
+
+    def __init__(
+        self, rules: Mapping[str, Rule], recorder: Recorder, *, exempt: frozenset[str] = frozenset()
+    ) -> None:
+        """`exempt` are RPCs that write their own records."""
+        self._rules = rules
+        self._recorder = recorder
+        self._exempt = exempt
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __call__(self, path: str, handler: Handler) -> Handler:
+        """Wraps the handler of the RPC with this path."""
+        rule = self._rules.get(path)
+        if path in self._exempt or rule is None:
+            return handler
+        if not rule.mutates or not rule.audiences & _AUDITED:
+            return handler
+
+        async def audited(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            caller = current_caller()
+            attempt = _attempt(path, rule, request, caller)
+            sequence = await self._begin(caller, attempt)
+            try:
+                answer = await handler(request, context)
+            except (Exception, asyncio.CancelledError) as error:
+                await self._end(caller, sequence, _failure(error))
+                raise
+            await self._end(caller, sequence, _success(answer, attempt))
+            return answer
+
+        return audited
+
+    async def settle(self) -> None:
+        """Waits until every outcome is written whose call is over. For the end of the service."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def _begin(self, caller: Caller, attempt: Attempt) -> int:
+        recording = asyncio.ensure_future(self._recorder.attempt(caller, attempt))
+        try:
+            return await asyncio.shield(recording)
+        except asyncio.CancelledError as error:
+            # The client is gone and nothing will be done; but the attempt may stand in the trail.
+            self._start(self._abandon(caller, recording, _failure(error)))
+            raise
+        except Exception:
+            log.exception("attempt not recorded", rpc=attempt.method)
+            text = "This action cannot be recorded now, so it is not done. Nothing was changed."
+            raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, text, retry_after_seconds=1) from None
+
+    async def _end(self, caller: Caller, sequence: int, outcome: Outcome) -> None:
+        # In a task of its own: a client that goes away now cancels the waiting, not the writing.
+        await asyncio.shield(self._start(self._conclude(caller, sequence, outcome)))
+
+    async def _abandon(
+        self, caller: Caller, recording: asyncio.Future[int], outcome: Outcome
+    ) -> None:
+        try:
+            sequence = await recording
+        except Exception:
+            log.exception("attempt not recorded, and given up by the client")
+            return
+        await self._conclude(caller, sequence, outcome)
+
+    async def _conclude(self, caller: Caller, sequence: int, outcome: Outcome) -> None:
+        try:
+            await self._recorder.outcome(caller, sequence, outcome)
+        except Exception:
+            log.exception("outcome not recorded", attempt=sequence, outcome=outcome.outcome)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _attempt(path: str, rule: Rule, request: Message, caller: Caller) -> Attempt:
+    call = current_call()
+    any_account = caller.principal.audience in _ACTS_FOR_ANY_ACCOUNT
+    names = (rule.resource_field, *_NAMES)
+    return Attempt(
+        method=path,
+        resource=next((value for name in names if (value := _text(request, name))), "")[
+            :RESOURCE_LENGTH
+        ],
+        account=_text(request, "account")[:ACCOUNT_LENGTH] if any_account else "",
+        address=call.address[:ADDRESS_LENGTH],
+        request=call.request[:REQUEST_LENGTH],
+    )
+
+
+def _success(answer: Message, attempt: Attempt) -> Outcome:
+    operation = ""
+    if answer.DESCRIPTOR.full_name == "google.longrunning.Operation":
+        operation = _text(answer, "name")
+    made = "" if attempt.resource or operation else _made(answer)
+    return Outcome(
+        AuditRecord.ACCEPTED,
+        operation=operation[:OPERATION_LENGTH],
+        resource=made[:RESOURCE_LENGTH],
+    )
+
+
+def _made(answer: Message) -> str:
+    """The id of what was made: the answer's own, or that of the one thing in it that has an id."""
+    parts = [value for field, value in answer.ListFields() if isinstance(value, Message)]
+    return next((text for each in (answer, *parts) if (text := _text(each, "id"))), "")
+
+
+def _failure(error: BaseException) -> Outcome:
+    if isinstance(error, ApiError):
+        ours = error.status().code in _OUR_FAULT
+        outcome = AuditRecord.FAILED if ours else AuditRecord.REFUSED
+        return Outcome(outcome, Reason.Name(error.reason))
+    if isinstance(error, asyncio.CancelledError):
+        # By the deadline, or by a client that did not wait for it: gRPC does not tell which.
+        reason = Reason.DEADLINE_EXCEEDED
+    else:
+        reason = Reason.DEPENDENCY_UNAVAILABLE if isinstance(error, _NO_ANSWER) else Reason.INTERNAL
+    return Outcome(AuditRecord.FAILED, Reason.Name(reason))
+
+
+def _text(message: Message, field: str) -> str:
+    """What a field holds; empty when there is no such field, or it is no text."""
+    value = getattr(message, field, "") if field else ""
+    return value if isinstance(value, str) else ""

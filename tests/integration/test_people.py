@@ -1,0 +1,235 @@
+"""People who sign in, through the real Envoy: the cookie, pages of other sites, roles, the NOC."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pyotp
+import pytest
+
+from tests.integration.conftest import ACCOUNT, System, eventually, reason
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class Browser:
+    """Keeps cookies and says which page it shows, as browsers do."""
+
+    client: httpx.Client
+    origin: str
+
+    def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        return self.client.post(path, json=body or {}, headers={"Origin": self.origin, **headers})
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path)
+
+    def login(self, email: str, password: str = PASSWORD, **more: str) -> httpx.Response:
+        return self.post("/api/auth/login", {"email": email, "password": password, **more})
+
+
+@pytest.fixture
+def browser(system: System) -> Iterator[Browser]:
+    with httpx.Client(base_url=system.stack.url, timeout=20) as client:
+        yield Browser(client, system.stack.url)
+
+
+@pytest.fixture
+def other_browser(system: System) -> Iterator[Browser]:
+    with httpx.Client(base_url=system.stack.url, timeout=20) as client:
+        yield Browser(client, system.stack.url)
+
+
+def user(system: System, role: str = "OWNER", account: str = ACCOUNT) -> str:
+    """The e-mail address of a new user."""
+    email = f"user{next(system.numbers)}@example.net"
+    form = {"account": account, "email": email, "role": role, "password": PASSWORD}
+    answer = system.noc("POST", "/api/noc/users", json=form)
+    assert answer.status_code == 200, answer.text
+    return email
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
+    system: System, browser: Browser
+) -> None:
+    email = user(system)
+    answer = browser.login(email)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["user"]["email"] == email
+    [cookie] = answer.headers.get_list("set-cookie")
+    parts = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert {"httponly", "samesite=strict", "path=/"} <= parts
+    token = cookie.partition("=")[2].partition(";")[0]
+    assert token not in answer.text
+    me = browser.get("/api/auth/me").json()
+    assert (me["user"]["email"], me["user"]["account"], me["user"]["role"]) == (
+        email,
+        ACCOUNT,
+        "OWNER",
+    )
+
+
+def test_signing_out_ends_the_session_and_everywhere_ends_all(
+    system: System, browser: Browser, other_browser: Browser
+) -> None:
+    email = user(system)
+    stolen = browser.login(email).headers["set-cookie"].partition(";")[0]
+    assert browser.post("/api/auth/logout").status_code == 200
+    late = httpx.get(f"{system.stack.url}/api/auth/me", headers={"Cookie": stolen})
+    assert (late.status_code, reason(late)) == (401, "SESSION_INVALID")
+    browser.login(email)
+    other_browser.login(email)
+    assert browser.post("/api/auth/logout", {"everywhere": True}).status_code == 200
+    assert other_browser.get("/api/auth/me").status_code == 401
+
+
+def test_a_person_makes_narrows_rotates_and_revokes_a_key(system: System, browser: Browser) -> None:
+    bmc = system.bmc()
+    first, second = system.server(bmc), system.server(bmc)
+    browser.login(user(system, "MEMBER"))
+    form = {"servers": [first, second], "capabilities": ["server.details", "server.reboot"]}
+    made = browser.post("/api/keys", form)
+    assert made.status_code == 200, made.text
+    key = made.json()["key"]
+    assert key["account"] == ACCOUNT
+    assert {"NO_EXPIRY", "NO_CIDR"} <= {*key["warnings"]}
+    headers = {"X-API-Key": made.json()["secret"]}
+    url = f"{system.stack.url}/api/servers"
+    assert httpx.get(f"{url}/{second}", headers=headers).status_code == 200
+
+    path = f"/api/keys/{key['id']}"
+    body = {"servers": [first], "label": "narrow"}
+    changed = browser.client.patch(path, json=body, headers={"Origin": browser.origin})
+    assert changed.status_code == 200, changed.text
+    assert (changed.json()["servers"], changed.json()["label"]) == ([first], "narrow")
+    assert httpx.get(f"{url}/{second}", headers=headers).status_code == 403
+    wider = {"capabilities": ["ptr.update"], "servers": [first, second]}
+    refused = browser.client.patch(path, json=wider, headers={"Origin": browser.origin})
+    assert (refused.status_code, reason(refused)) == (400, "INVALID_REQUEST")
+
+    rotated = browser.post(f"{path}/rotate", {"overlap": "ONE_HOUR"})
+    assert rotated.status_code == 200, rotated.text
+    new = rotated.json()
+    assert new["key"]["replaces"] == key["id"]
+    for secret in (made.json()["secret"], new["secret"]):
+        answer = httpx.get(f"{url}/{first}", headers={"X-API-Key": secret})
+        assert answer.status_code == 200
+    assert browser.post(f"{path}/rotate").status_code == 400
+
+    gone = browser.client.delete(
+        f"/api/keys/{new['key']['id']}", headers={"Origin": browser.origin}
+    )
+    assert gone.json()["state"] == "REVOKED"
+    answer = httpx.get(f"{url}/{first}", headers={"X-API-Key": new["secret"]})
+    assert (answer.status_code, reason(answer)) == (401, "KEY_REVOKED")
+
+    def used() -> bool:
+        shown = browser.get(path).json()
+        calls = {each["capability"]: int(each["last_24_hours"]) for each in shown["calls"]}
+        return bool(shown.get("last_used_at")) and calls.get("server.details", 0) >= 2
+
+    eventually(used, 30)
+    assert browser.get(path).json()["last_used_ip"] == "127.0.0.1"
+
+
+def test_a_page_of_another_site_can_use_nobodys_session(system: System, browser: Browser) -> None:
+    browser.login(user(system))
+    form = {"capabilities": ["antihack.us_unblock"]}
+    for origin in ("http://evil.example.net", "null", ""):
+        headers = {"Origin": origin} if origin else {}
+        # A form of such a page can send this type of content without asking.
+        content = json.dumps(form)
+        answer = browser.client.post(
+            "/api/keys", content=content, headers={"Content-Type": "text/plain", **headers}
+        )
+        assert (answer.status_code, reason(answer)) == (403, "ORIGIN_NOT_ALLOWED"), origin
+    assert browser.post("/api/keys", form).status_code == 200
+    foreign = browser.post(
+        "/api/auth/login",
+        {"email": "a@example.net", "password": "x"},
+        Origin="http://evil.example.net",
+    )
+    assert reason(foreign) == "ORIGIN_NOT_ALLOWED"
+
+
+def test_a_person_sees_and_touches_the_own_account_only(system: System, browser: Browser) -> None:
+    system.account("other")
+    bmc = system.bmc()
+    ours, theirs = system.server(bmc), system.server(bmc, account="other")
+    foreign = system.key(theirs, account="other")
+    browser.login(user(system))
+    assert browser.get(f"/api/servers/{ours}").status_code == 200
+    for path in (f"/api/servers/{theirs}", "/api/servers/nobody.example.net"):
+        answer = browser.get(path)
+        assert (answer.status_code, reason(answer)) == (403, "SERVER_NOT_GRANTED")
+    listed = browser.get("/api/servers?page_size=1000").json()["servers"]
+    hostnames = {each["hostname"] for each in listed}
+    assert ours in hostnames
+    assert theirs not in hostnames
+    assert browser.get(f"/api/keys/{foreign.id}").status_code == 404
+    assert browser.get("/api/keys?account=other").status_code == 400
+    for verb, path in (
+        ("DELETE", f"/api/keys/{foreign.id}"),
+        ("POST", f"/api/keys/{foreign.id}/rotate"),
+        ("PATCH", f"/api/keys/{foreign.id}?label=mine"),
+    ):
+        answer = browser.client.request(
+            verb, path, json={"label": "mine"}, headers={"Origin": browser.origin}
+        )
+        assert answer.status_code in {400, 404}, (verb, answer.text)
+    assert system.rest("GET", f"/api/servers/{theirs}", foreign).status_code == 200
+    taken = browser.post("/api/keys", {"servers": [theirs], "capabilities": ["server.reboot"]})
+    assert (taken.status_code, reason(taken)) == (400, "INVALID_REQUEST")
+
+
+def test_roles_bound_what_a_person_does(system: System, browser: Browser) -> None:
+    browser.login(user(system, "READ_ONLY"))
+    assert browser.get("/api/keys").status_code == 200
+    answer = browser.post("/api/keys", {"capabilities": ["antihack.us_unblock"]})
+    assert (answer.status_code, reason(answer)) == (403, "ROLE_MISSING")
+
+
+def test_a_session_is_no_key_to_a_server(system: System, browser: Browser) -> None:
+    server = system.server(system.bmc())
+    browser.login(user(system))
+    answer = browser.post(f"/api/servers/{server}/reboot")
+    assert (answer.status_code, reason(answer)) == (403, "AUDIENCE_NOT_ALLOWED")
+
+
+def test_staff_sign_in_on_the_internal_listener_only(system: System, browser: Browser) -> None:
+    system.account("noc", kind="NOC")
+    email = user(system, account="noc")
+    refused = browser.login(email)
+    assert (refused.status_code, reason(refused)) == (401, "SIGN_IN_FAILED")
+    with httpx.Client(base_url=system.stack.internal_url, verify=system.trust) as client:
+        inside = Browser(client, system.stack.internal_url)
+        assert inside.login(email).status_code == 200
+        assert inside.get("/api/noc/accounts").status_code == 200
+        assert inside.get(f"/api/keys?account={ACCOUNT}").status_code == 200
+        customer = user(system)
+        assert reason(inside.login(customer)) == "SIGN_IN_FAILED"
+        cookies = "; ".join(f"{each.name}={each.value}" for each in client.cookies.jar)
+    outside = httpx.get(f"{system.stack.url}/api/keys", headers={"Cookie": cookies})
+    assert (outside.status_code, reason(outside)) == (403, "AUDIENCE_NOT_ALLOWED")
+
+
+def test_a_second_factor_is_asked_for_and_no_code_is_good_twice(
+    system: System, browser: Browser, other_browser: Browser
+) -> None:
+    email = user(system)
+    browser.login(email)
+    begun = browser.post("/api/auth/second_factor", {"password": PASSWORD})
+    assert begun.status_code == 200, begun.text
+    totp = pyotp.TOTP(begun.json()["secret"])
+    code = totp.now()
+    confirmed = browser.post("/api/auth/second_factor/confirm", {"code": code})
+    assert confirmed.status_code == 200, confirmed.text
+    recovery = confirmed.json()["recovery_codes"]
+    assert len({*recovery}) == 10
+    assert reason(other_browser.login(email)) == "SECOND_FACTOR_REQUIRED"
+    assert reason(other_browser.login(email, code=code)) == "SIGN_IN_FAILED"
+    assert other_browser.login(email, code=recovery[0]).status_code == 200
+    assert reason(other_browser.login(email, code=recovery[0])) == "SIGN_IN_FAILED"
