@@ -9,7 +9,7 @@ import pytest
 from f2h.server_ops.v1 import server_pb2, server_pb2_grpc
 
 from lab.stack import Ports, Stack
-from tests.integration.conftest import SETTINGS, System, eventually, reason
+from tests.integration.conftest import ACCOUNT, SETTINGS, System, eventually, reason
 from tests.postgres import Postgres
 
 
@@ -63,7 +63,9 @@ def on_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) ->
         ExitStack() as exits,
         grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
     ):
-        yield System(stack, folder, exits, channel)
+        system = System(stack, folder, exits, channel)
+        system.account(ACCOUNT)
+        yield system
 
 
 def test_without_the_database_calls_are_unavailable_and_recover_without_a_restart(

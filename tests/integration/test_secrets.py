@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from tests.integration.conftest import System
+import httpx
+import pyotp
+
+from tests.integration.conftest import ACCOUNT, System
 
 
 def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:
@@ -14,6 +17,12 @@ def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:
     system.finished(name, key)
     system.rest("POST", f"/api/servers/{server}/reboot", wrong)
     system.rest("GET", f"/api/servers?x={key.secret}", key)
+    answer = system.rest("POST", "/api/auth/token", key, json={})
+    token = str(answer.json()["access_token"])
+    bearer = {"Authorization": f"Bearer {token}"}
+    for sent in (bearer, {"Authorization": f"Bearer {token[:-4]}AAAA"}):
+        system.rest("GET", f"/api/servers/{server}", headers=sent)
+    person = _person(system)
 
     stack = system.stack
     files = [each for each in stack.secrets.iterdir() if not each.name.startswith("principal_pub")]
@@ -21,13 +30,15 @@ def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:
         "the key": key.secret.split(".")[2],
         "the refused key": wrong.secret.split(".")[2],
         "the BMC's password": bmc.password,
+        "the token": token.rpartition(".")[2],
+        **person,
         **{each.name: each.read_text().strip() for each in files},
     }
     canaries["NOC key"] = stack.noc_key().split(".")[2]
     written = [
         each
         for each in stack.run.rglob("*")
-        if each.is_file() and stack.secrets not in each.parents
+        if each.is_file() and not {stack.secrets, stack.tls} & {*each.parents}
     ]
     assert [each for each in written if each.suffix == ".db"]
     assert [each for each in written if each.suffix == ".log"]
@@ -42,3 +53,30 @@ def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:
             assert not found, f"{what} of {process.name} holds {found}"
     assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
     assert stack.secrets.stat().st_mode & 0o777 == 0o700
+    private = [each for each in stack.tls.iterdir() if each.suffix == ".key"]
+    assert {each.stat().st_mode & 0o777 for each in private} == {0o600}
+
+
+def _person(system: System) -> dict[str, str]:
+    """What somebody has who signs in, with a second factor, and mistypes the password."""
+    form = {"account": ACCOUNT, "email": "canary@example.net", "role": "OWNER"}
+    made = system.noc("POST", "/api/noc/users", json=form).json()
+    password = str(made["password"])
+    login = {"email": form["email"], "password": password}
+    with httpx.Client(
+        base_url=system.stack.url, headers={"Origin": system.stack.url}, timeout=20
+    ) as browser:
+        browser.post("/api/auth/login", json={**login, "password": f"{password}x"})
+        cookie = browser.post("/api/auth/login", json=login).headers["set-cookie"]
+        body = {"password": password}
+        secret = browser.post("/api/auth/second_factor", json=body).json()["secret"]
+        code = {"code": pyotp.TOTP(secret).now()}
+        codes = browser.post("/api/auth/second_factor/confirm", json=code).json()["recovery_codes"]
+        browser.post("/api/auth/login", json={**login, "code": codes[0]})
+    return {
+        "the password": password,
+        "the session": cookie.partition(";")[0].rpartition(".")[2],
+        "the shared secret": secret,
+        **{f"recovery code {number}": each for number, each in enumerate(codes)},
+        **{f"recovery digits {n}": each.replace("-", "") for n, each in enumerate(codes)},
+    }

@@ -304,12 +304,14 @@ def _require_leisure(response: httpx.Response) -> httpx.Response:
 
 def _is_trustworthy(url: str, *, loopback: bool) -> bool:
     """Whether nobody can stand in for the host of a URL: https, or loopback if that is allowed."""
-    parts = urlsplit(url)
-    if not parts.hostname:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
         return False
-    return parts.scheme == "https" or (
-        loopback and parts.scheme == "http" and _is_loopback(parts.hostname)
-    )
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return host != ""
+    return loopback and parts.scheme == "http" and _is_loopback(host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,96 @@
+"""Peppers and signing keys are replaced while everything runs, restarted in either order."""
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lab.stack import Stack
+from services.auth import rotation
+from tests.integration.conftest import Key, System, eventually
+
+SECONDS = 6
+"""Until a new secret is used; an operator takes an hour."""
+
+
+def command(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "services.auth", *arguments],
+        env=stack.environment("auth"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def numbers(secrets: Path, name: str) -> list[str]:
+    return sorted(json.loads((secrets / name).read_text()))
+
+
+def restart(system: System, *services: str) -> None:
+    for service in services:
+        system.stack.processes[service].stop()
+        system.stack.start_service(service)
+
+
+def reads(system: System, server: str, key: Key) -> bool:
+    return system.rest("GET", f"/api/servers/{server}", key).status_code == 200
+
+
+def reads_with_token(system: System, server: str, key: Key) -> bool:
+    answer = system.rest("POST", "/api/auth/token", key, json={})
+    if answer.status_code != 200:
+        return False
+    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    url = f"{system.stack.url}/api/servers/{server}"
+    return httpx.get(url, headers=bearer, timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "order", [("auth", "server_ops", "security"), ("security", "server_ops", "auth")]
+)
+def test_secrets_are_replaced_without_a_gap(system: System, order: tuple[str, ...]) -> None:
+    stack, secrets = system.stack, system.stack.secrets
+    server = system.server(system.bmc())
+    used, unused = system.key(server), system.key(server)
+    eventually(lambda: reads_with_token(system, server, used))
+    minutes = str(SECONDS / 60)
+    pepper = command(stack, "rotate-pepper", str(secrets), "--minutes", minutes).stdout.strip()
+    done = command(stack, "rotate-signing-key", str(secrets), "--minutes", minutes)
+    signing = done.stdout.strip()
+    assert numbers(secrets, rotation.PEPPERS)[-1] == pepper
+    for service in order:
+        restart(system, service)
+        # In between, some know the new ones and some do not: nobody uses them yet.
+        eventually(lambda: reads(system, server, used))
+    assert command(stack, "retire-signing-key", str(secrets), signing).returncode == 1
+
+    def new_key_signs() -> bool:
+        answer = system.rest("POST", "/api/auth/token", used, json={})
+        head = answer.json()["access_token"].partition(".")[0]
+        return bool(json.loads(_decoded(head))["kid"] == signing)
+
+    eventually(new_key_signs, SECONDS + 10)
+    # The edge fetches the keys of tokens every half a minute.
+    eventually(lambda: reads_with_token(system, server, used), 45)
+    assert reads(system, server, used), "and moves to the new pepper"
+
+    old = str(int(pepper) - 1)
+    refused = command(stack, "retire-pepper", str(secrets), old)
+    assert refused.returncode == 1
+    assert "active keys" in refused.stderr
+    assert reads(system, server, unused), "so it is used, too"
+    assert stack.noc("GET", "/api/noc/servers").status_code == 200
+    eventually(lambda: command(stack, "retire-pepper", str(secrets), old).returncode == 0)
+    restart(system, "auth")
+    for key in (used, unused):
+        eventually(lambda: reads(system, server, key))  # noqa: B023 - asked before the next one
+        stack.noc("DELETE", f"/api/keys/{key.id}")
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "==")
