@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from f2h.access.v1.principal_pb2 import Principal
 
-from services.runtime.access import CATALOGUE
+from services.runtime.access import CATALOGUE, Role
 from services.runtime.principal import HEADER, PrincipalSigner
 from tests.integration import calls
 from tests.integration.calls import RPCS, Audience, Refusal
@@ -55,6 +55,8 @@ class Cast:
     elsewhere: Key
     without: dict[str, Key]
     """By capability: a key that has every other one."""
+    onlooker: dict[str, str]
+    """E-mail address and password of a person who may only look."""
     internal: grpc.Channel
     straight: dict[str, grpc.Channel]
 
@@ -112,7 +114,18 @@ def cast(system: System) -> Iterator[Cast]:
         for each in ("auth", "server_ops", "security")
     }
     yield Cast(
-        system, server, other, moved, good, revoked, expired, elsewhere, without, internal, straight
+        system=system,
+        server=server,
+        other_server=other,
+        moved_server=moved,
+        good=good,
+        revoked=revoked,
+        expired=expired,
+        elsewhere=elsewhere,
+        without=without,
+        onlooker=_person(system, "READ_ONLY"),
+        internal=internal,
+        straight=straight,
     )
     for channel in (internal, *straight.values()):
         channel.close()
@@ -160,6 +173,56 @@ def test_a_server_of_another_account_is_refused(cast: Cast, rpc: Rpc) -> None:
         Refusal("UNIMPLEMENTED", "NOT_IMPLEMENTED"),
     }
     assert len(refusals) == 1
+
+
+@pytest.mark.parametrize("rpc", [r for r in GUARDED if r not in NOT_PUBLIC], ids=name)
+def test_a_signed_in_person_does_what_the_rule_and_the_role_allow(cast: Cast, rpc: Rpc) -> None:
+    assert rpc.rule is not None
+    url = cast.system.stack.url
+    message = calls.request(rpc, hostname=cast.other_server)
+
+    def signed_in() -> str | None:
+        """The other calls of this test show wrong passwords, for which the next one has to wait."""
+        answer = cast.system.rest("POST", "/api/auth/login", json=cast.onlooker)
+        return str(answer.headers.get("set-cookie", "")).partition(";")[0]
+
+    cookie = {"Cookie": eventually(signed_in, 30)}
+    foreign, ours = (
+        calls.as_rest(rpc, url, message, {**cookie, "Origin": origin})
+        for origin in ("http://evil.example.net", url)
+    )
+    if Audience.SESSION not in rpc.rule.audiences:
+        refusal = Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
+        assert {ours, foreign} == {refusal}
+        return
+    if rpc.http and rpc.http[0] != "GET":
+        assert foreign == Refusal("PERMISSION_DENIED", "ORIGIN_NOT_ALLOWED")
+    if rpc.rule.role > Role.READ_ONLY:
+        assert ours == Refusal("PERMISSION_DENIED", "ROLE_MISSING")
+    else:
+        assert ours is None or ours.code in {
+            "UNAUTHENTICATED",  # the sample password is not the user's
+            "NOT_FOUND",
+            "FAILED_PRECONDITION",
+            "UNIMPLEMENTED",
+        }
+
+
+@pytest.mark.parametrize("rpc", CUSTOMERS, ids=name)
+def test_a_token_without_the_capability_or_the_server_is_refused(cast: Cast, rpc: Rpc) -> None:
+    assert rpc.rule is not None
+    needed = list(CATALOGUE)[rpc.rule.capability - 1] if rpc.rule.capability else ""
+    others = [each for each in CATALOGUE if each != needed]
+    bearer = _bearer(cast.system, cast.good, capabilities=others)
+    refusals = cast.refusals(rpc, bearer)
+    if rpc.rule.any_key:
+        assert refusals == {Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")}
+        return
+    assert refusals == {Refusal("PERMISSION_DENIED", "CAPABILITY_MISSING")}
+    if rpc.rule.server_field:
+        elsewhere = _bearer(cast.system, cast.good, servers=[cast.moved_server])
+        refusal = Refusal("PERMISSION_DENIED", "SERVER_NOT_GRANTED")
+        assert cast.refusals(rpc, elsewhere) == {refusal}
 
 
 @pytest.mark.parametrize("rpc", NOT_PUBLIC, ids=name)
@@ -224,6 +287,25 @@ def test_a_service_refuses_a_good_principal_of_another_kind(cast: Cast, rpc: Rpc
         headers = {HEADER: signer_of(cast.system.stack.secrets).sign(principal)}
         refusal = cast.refusal_straight(rpc, headers)
         assert refusal == Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
+
+
+def _person(system: System, role: str) -> dict[str, str]:
+    """E-mail address and password of a new user with this role."""
+    form = {"account": "acme", "email": f"{role}@example.net", "role": role}
+    password = system.noc("POST", "/api/noc/users", json=form).json()["password"]
+    return {"email": form["email"], "password": password}
+
+
+def _bearer(system: System, key: Key, **form: list[str]) -> dict[str, str]:
+    """The header of a token that does not have all that its key has.
+
+    The edge fetches what tokens are verified with when it starts; until then it refuses them all.
+    """
+    answer = system.rest("POST", "/api/auth/token", key, json=form)
+    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    url = "/api/servers?page_size=1"
+    eventually(lambda: system.rest("GET", url, headers=bearer).status_code != 401)
+    return bearer
 
 
 def _wrong_secret(key: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import ECKey, Key, KeySet, OctKey, OKPKey, RSAKey
@@ -159,6 +160,7 @@ def test_a_forged_token_is_refused(token: str) -> None:
 def test_a_secret_that_is_published_verifies_nothing() -> None:
     secret = OctKey.import_key("x" * 32, {"kid": "secret"})
     keys = signing_keys({"keys": [secret.as_dict(private=True), KEY.as_dict(private=False)]})
+    assert [key.kid for key in keys] == ["one"]
     with pytest.raises(JoseError):
         verify(jwt.encode({"alg": "HS256", "kid": "secret"}, CLAIMS, secret), keys)
 
@@ -188,9 +190,9 @@ def test_the_only_key_needs_no_name() -> None:
         verify(signed(CLAIMS, kid=None), published(KEY, ECKey.generate_key("P-256")))
 
 
-WEAK = {"kty": "RSA", "kid": "weak", "e": "AQAB", "n": "A" * 171}
+WEAK = rsa.generate_private_key(65537, 1024).public_key().public_numbers()
 USELESS: list[Any] = [
-    WEAK,
+    {"kty": "RSA", "kid": "weak", "e": "AQAB", "n": encoded(WEAK.n.to_bytes(128)).decode()},
     {"kty": "RSA", "kid": "broken", "e": "AQAB", "n": "!" * 342},
     {"kty": "EC", "kid": "half"},
     {"kty": "EC", "crv": "P-256", "x": 1, "y": []},
