@@ -20,23 +20,26 @@ NOC_SERVICE = "spiffe://f2hcloud/noc/make-up"
 _SERVER_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, now: datetime | None = None) -> None:
     """Makes the authority and its certificates in a folder, unless they are there and last.
 
     ca.pem, which clients trust; internal.pem and .key of the edge's internal listener, with
-    clients-ca.pem, which it trusts; client.pem and .key of a NOC service.
+    clients-ca.pem, which it trusts; client.pem and .key of a NOC service. `now` is the time of
+    another clock than the machine's.
     """
-    if _lasts(folder / "ca.pem") and (folder / "client.key").exists():
+    now = now or datetime.now(UTC)
+    if _lasts(folder / "ca.pem", now):
         return
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _sign("F2HCloud development CA", ca_key, None, ca_key)
-    _write(folder / "ca.pem", ca)
-    _write(folder / "clients-ca.pem", ca)
+    ca = _sign("F2HCloud development CA", ca_key, None, ca_key, now)
     for name, san, usage in (
         ("internal", _server_names(), ExtendedKeyUsageOID.SERVER_AUTH),
-        ("client", _client_name(NOC_SERVICE), ExtendedKeyUsageOID.CLIENT_AUTH),
+        ("client", client_name(NOC_SERVICE), ExtendedKeyUsageOID.CLIENT_AUTH),
     ):
-        issue(folder, name, san, usage, ca=ca, ca_key=ca_key)
+        issue(folder, name, san, usage, ca=ca, ca_key=ca_key, now=now)
+    _write(folder / "clients-ca.pem", ca)
+    # Last: as long as it is missing or old, all of them are made again, so that they fit together.
+    _write(folder / "ca.pem", ca)
 
 
 def issue(
@@ -47,10 +50,11 @@ def issue(
     *,
     ca: x509.Certificate,
     ca_key: ec.EllipticCurvePrivateKey,
+    now: datetime,
 ) -> None:
     """Writes NAME.pem and NAME.key, mode 0600."""
     key = ec.generate_private_key(ec.SECP256R1())
-    _write(folder / f"{name}.pem", _sign(name, key, (ca, san, usage), ca_key))
+    _write(folder / f"{name}.pem", _sign(name, key, (ca, san, usage), ca_key, now))
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -59,15 +63,20 @@ def issue(
     replace(folder / f"{name}.key", pem.decode())
 
 
+def client_name(name: str) -> x509.SubjectAlternativeName:
+    """What the edge tells auth about who shows the certificate: a URI."""
+    return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name)])
+
+
 def _sign(
     name: str,
     key: ec.EllipticCurvePrivateKey,
     issued: tuple[x509.Certificate, x509.SubjectAlternativeName, x509.ObjectIdentifier] | None,
     ca_key: ec.EllipticCurvePrivateKey,
+    now: datetime,
 ) -> x509.Certificate:
     """A certificate; without `issued`, that of the authority itself."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -110,15 +119,11 @@ def _server_names() -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName(names)
 
 
-def _client_name(name: str) -> x509.SubjectAlternativeName:
-    return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name)])
-
-
-def _lasts(file: Path) -> bool:
+def _lasts(file: Path, now: datetime) -> bool:
     if not file.exists():
         return False
     certificate = x509.load_pem_x509_certificate(file.read_bytes())
-    return certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED_BEFORE
+    return certificate.not_valid_after_utc - now > RENEWED_BEFORE
 
 
 def _write(file: Path, certificate: x509.Certificate) -> None:

@@ -11,13 +11,11 @@ from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1.audit_pb2 import AuditRecord
 from google.protobuf.message import Message
 from google.rpc import code_pb2
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.runtime.access import Audience, Rule
 from services.runtime.call import Caller, current_call, current_caller
 from services.runtime.errors import ApiError
-from services.runtime.interceptors import Handler
+from services.runtime.interceptors import NO_DATABASE, Handler
 
 RESOURCE_LENGTH = 254
 ACCOUNT_LENGTH = 63
@@ -36,7 +34,7 @@ _NAMES = ("hostname", "id")
 _OUR_FAULT = frozenset(
     {code_pb2.INTERNAL, code_pb2.UNAVAILABLE, code_pb2.UNKNOWN, code_pb2.DEADLINE_EXCEEDED}
 )
-_NO_ANSWER = (OperationalError, InterfaceError, PoolTimeoutError, grpc.aio.AioRpcError)
+_NO_ANSWER = (*NO_DATABASE, grpc.aio.AioRpcError)
 """What services.runtime.interceptors.report tells the caller as DEPENDENCY_UNAVAILABLE."""
 
 log = structlog.get_logger()
@@ -69,6 +67,8 @@ class Outcome:
     """The name of the operation that was accepted."""
     resource: str = ""
     """What was made, where the attempt could not name it yet."""
+    account: str = ""
+    """The account that it turned out to concern, where the attempt could not name it."""
 
 
 class Recorder(Protocol):
@@ -187,18 +187,20 @@ def _success(answer: Message, attempt: Attempt) -> Outcome:
     operation = ""
     if answer.DESCRIPTOR.full_name == "google.longrunning.Operation":
         operation = _text(answer, "name")
-    made = "" if attempt.resource or operation else _made(answer)
+    made = "" if attempt.resource or operation else _said(answer, "id")
+    account = "" if attempt.account else _said(answer, "account")
     return Outcome(
         AuditRecord.ACCEPTED,
         operation=operation[:OPERATION_LENGTH],
         resource=made[:RESOURCE_LENGTH],
+        account=account[:ACCOUNT_LENGTH],
     )
 
 
-def _made(answer: Message) -> str:
-    """The id of what was made: the answer's own, or that of the one thing in it that has an id."""
-    parts = [value for field, value in answer.ListFields() if isinstance(value, Message)]
-    return next((text for each in (answer, *parts) if (text := _text(each, "id"))), "")
+def _said(answer: Message, field: str) -> str:
+    """What an answer, or the one thing in it that has such a field, says there."""
+    parts = [value for _, value in answer.ListFields() if isinstance(value, Message)]
+    return next((text for each in (answer, *parts) if (text := _text(each, field))), "")
 
 
 def _failure(error: BaseException) -> Outcome:

@@ -47,6 +47,9 @@ Layer = Callable[[str, Handler], Handler]
 
 log = structlog.get_logger()
 
+NO_DATABASE = (OperationalError, InterfaceError, PoolTimeoutError)
+"""A database that does not answer, however it says so."""
+
 _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -104,7 +107,7 @@ def report(path: str, handler: Handler) -> Handler:
             failure = error
         except grpc.aio.AbortError:
             raise
-        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        except NO_DATABASE as error:
             log.error("database unavailable", rpc=path, cause=type(error).__name__)
             failure = _unavailable("The database of this service does not answer.")
         except grpc.aio.AioRpcError as error:

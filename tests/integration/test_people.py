@@ -185,6 +185,18 @@ def test_a_person_sees_and_touches_the_own_account_only(system: System, browser:
     assert (taken.status_code, reason(taken)) == (400, "INVALID_REQUEST")
 
 
+def test_what_the_noc_does_to_a_key_is_in_the_trail_of_its_account(
+    system: System, browser: Browser
+) -> None:
+    key = system.key(system.server(system.bmc()))
+    assert system.noc("DELETE", f"/api/keys/{key.id}").status_code == 200
+    browser.login(user(system))
+    records = browser.get(f"/api/audit?resource={key.id}&method=RevokeKey").json()["records"]
+    assert [(each["audience"], each["outcome"]) for each in records] == [("NOC", "ACCEPTED")]
+    [made] = browser.get(f"/api/audit?resource={key.id}&method=CreateKey").json()["records"]
+    assert made["sequence"] < records[0]["sequence"]
+
+
 def test_roles_bound_what_a_person_does(system: System, browser: Browser) -> None:
     browser.login(user(system, "READ_ONLY"))
     assert browser.get("/api/keys").status_code == 200

@@ -36,5 +36,6 @@ class TrailRecorder:
             reason=outcome.reason,
             operation=outcome.operation,
             resource=outcome.resource,
+            account=outcome.account,
         )
         await self._trail.append(said, attempt)

@@ -55,7 +55,8 @@ def concluded(attempt: AuditRecord | None, said: AuditRecord, *, again: bool) ->
     """The record of an outcome: it repeats the attempt that it is of.
 
     `said` holds who says so (subject and audience), the outcome, its reason, its operation, and
-    what was made where the attempt could not name it. `attempt` is None when there is none.
+    what was made and whose it is, where the attempt could not name it. `attempt` is None when there
+    is none.
 
     Raises ApiError(NOT_FOUND) when it was somebody else's attempt or none at all, which look the
     same, and ApiError(ALREADY_EXISTS) when it was said before.
@@ -70,6 +71,7 @@ def concluded(attempt: AuditRecord | None, said: AuditRecord, *, again: bool) ->
     record.reason = said.reason
     record.operation = said.operation
     record.resource = attempt.resource or said.resource
+    record.account = attempt.account or said.account
     return record
 
 
@@ -82,4 +84,5 @@ def merged(attempt: AuditRecord, outcome: AuditRecord | None) -> AuditRecord:
         record.reason = outcome.reason
         record.operation = outcome.operation
         record.resource = outcome.resource
+        record.account = outcome.account
     return record

@@ -147,7 +147,8 @@ class _Chain:
             return "it is an outcome and says none"
         if _who(attempt) != _who(record):
             return f"it is the outcome of record {entry.attempt}, and of somebody else"
-        if attempt.resource not in {"", record.resource}:
+        pairs = ((attempt.resource, record.resource), (attempt.account, record.account))
+        if any(before not in {"", after} for before, after in pairs):
             return f"it is the outcome of record {entry.attempt}, on something else"
         return ""
 
@@ -159,7 +160,7 @@ def _differs(entry: Entry, checkpoint: AuditCheckpoint | None) -> bool:
 
 
 def _who(record: AuditRecord) -> tuple[object, ...]:
-    return record.account, record.audience, record.subject, record.method
+    return record.audience, record.subject, record.method
 
 
 def _repeated(entry: Entry, record: AuditRecord) -> str:

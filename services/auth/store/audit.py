@@ -234,7 +234,11 @@ def _row(given: AuditRecord, sequence: int, attempt: int | None, now: datetime) 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     """What an attempt, together with its outcome, must be."""
-    conditions: list[ColumnElement[bool]] = [col(AuditRow.account) == wanted.account]
+    # The NOC names a key or a user; whose that is stands in the outcome.
+    conditions: list[ColumnElement[bool]] = [
+        col(AuditRow.account).in_({wanted.account, ""}),
+        func.coalesce(col(_Outcome.account), col(AuditRow.account)) == wanted.account,
+    ]
     if wanted.subject:
         conditions.append(col(AuditRow.subject) == wanted.subject)
     if wanted.resource:

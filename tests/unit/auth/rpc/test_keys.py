@@ -1,15 +1,17 @@
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import grpc
 import pytest
 from f2h.auth.v1 import key_pb2, key_pb2_grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
 from services.auth.keys.secret import parse
 from services.auth.store import MIGRATIONS
-from services.runtime.access import Audience
+from services.runtime.access import Audience, Role
 from services.runtime.database import migrate
 from services.runtime.paging import encode_token
 from services.runtime.principal import HEADER
@@ -21,6 +23,8 @@ CALLS = [
     ("ListKeys", key_pb2.ListKeysRequest(account="demo")),
     ("GetKey", key_pb2.GetKeyRequest(id="0" * 16)),
     ("RevokeKey", key_pb2.RevokeKeyRequest(id="0" * 16)),
+    ("UpdateKey", key_pb2.UpdateKeyRequest(id="0" * 16, label="new")),
+    ("RotateKey", key_pb2.RotateKeyRequest(id="0" * 16)),
 ]
 
 
@@ -310,3 +314,85 @@ def test_what_is_no_key_id_is_refused(
 ) -> None:
     request = key_pb2.GetKeyRequest if name == "GetKey" else key_pb2.RevokeKeyRequest
     assert fields_of(refusal(getattr(grpc_stub, name), request(id=key_id), noc)) == ["id"]
+
+
+# --- People, and the life of a key
+
+
+def person(role: "Role.ValueType" = Role.MEMBER, account: str = "demo") -> Metadata:
+    return signed(
+        audience=Audience.SESSION, subject="d" * 16, account=account, role=role, session="c" * 16
+    )
+
+
+def test_a_person_makes_keys_for_the_own_account_only(
+    grpc_stub: key_pb2_grpc.KeyServiceStub,
+) -> None:
+    made = grpc_stub.CreateKey(form(account=""), metadata=person())
+    assert made.key.account == "demo"
+    status = refusal(grpc_stub.CreateKey, form(account="other"), person())
+    assert fields_of(status) == ["account"]
+
+
+def test_another_accounts_key_looks_as_one_that_is_not_there(
+    grpc_stub: key_pb2_grpc.KeyServiceStub,
+) -> None:
+    key = grpc_stub.CreateKey(form(account=""), metadata=person()).key
+    stranger = person(account="other")
+    for rpc, request in (
+        (grpc_stub.GetKey, key_pb2.GetKeyRequest),
+        (grpc_stub.RevokeKey, key_pb2.RevokeKeyRequest),
+        (grpc_stub.RotateKey, key_pb2.RotateKeyRequest),
+        (grpc_stub.UpdateKey, partial(key_pb2.UpdateKeyRequest, label="mine")),
+    ):
+        known = refusal(rpc, request(id=key.id), stranger)
+        unknown = refusal(rpc, request(id="0" * 16), stranger)
+        assert known.code == unknown.code == code_pb2.NOT_FOUND
+        assert known.message.replace(key.id, "") == unknown.message.replace("0" * 16, "")
+    assert grpc_stub.GetKey(key_pb2.GetKeyRequest(id=key.id), metadata=person()).label != "mine"
+
+
+def test_a_mask_says_what_becomes_empty(
+    grpc_stub: key_pb2_grpc.KeyServiceStub, noc: Metadata
+) -> None:
+    key = grpc_stub.CreateKey(form(), metadata=noc).key
+    change = key_pb2.UpdateKeyRequest(id=key.id, update_mask=FieldMask(paths=["cidrs"]))
+    changed = grpc_stub.UpdateKey(change, metadata=noc)
+    assert ([*changed.cidrs], changed.label) == ([], key.label)
+    assert key_pb2.ApiKey.NO_CIDR in changed.warnings
+    for wrong, field in (
+        (key_pb2.UpdateKeyRequest(id=key.id), "update_mask"),
+        (
+            key_pb2.UpdateKeyRequest(id=key.id, label="x", update_mask=FieldMask(paths=["cidrs"])),
+            "label",
+        ),
+    ):
+        assert fields_of(refusal(grpc_stub.UpdateKey, wrong, noc)) == [field]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "hours"),
+    [("NOW", 0), ("OVERLAP_UNSPECIFIED", 0), ("ONE_HOUR", 1), ("ONE_DAY", 24), ("SEVEN_DAYS", 48)],
+)
+def test_an_overlap_never_outlasts_the_old_key(
+    grpc_stub: key_pb2_grpc.KeyServiceStub, noc: Metadata, overlap: str, hours: int
+) -> None:
+    end = Timestamp()
+    end.FromDatetime(datetime.now(UTC) + timedelta(hours=48))
+    old = grpc_stub.CreateKey(form(expire_time=end), metadata=noc).key
+    request = key_pb2.RotateKeyRequest(
+        id=old.id, overlap=key_pb2.RotateKeyRequest.Overlap.Value(overlap)
+    )
+    new = grpc_stub.RotateKey(request, metadata=noc)
+    assert parse(new.secret) is not None
+    assert (new.key.replaces, new.key.servers) == (old.id, old.servers)
+    after = grpc_stub.GetKey(key_pb2.GetKeyRequest(id=old.id), metadata=noc)
+    assert after.replaced_by == new.key.id
+    if not hours:
+        assert after.state == key_pb2.ApiKey.REVOKED
+    else:
+        assert after.state == key_pb2.ApiKey.ACTIVE
+        left = after.expire_time.ToDatetime(UTC) - datetime.now(UTC)
+        assert timedelta(hours=hours, minutes=-1) < left <= timedelta(hours=hours)
+    again = refusal(grpc_stub.RotateKey, request, noc)
+    assert info_of(again).reason == "KEY_NOT_ACTIVE"
