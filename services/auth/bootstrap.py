@@ -196,6 +196,7 @@ async def build(
         clock=clock,
         idle=idle,
         origins=frozenset({_origin(settings.public_url)}),
+        secure=secure,
         cache_size=settings.key_cache_size,
         cache_seconds=settings.key_cache_seconds,
     )

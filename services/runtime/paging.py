@@ -2,7 +2,7 @@
 
 import base64
 
-from services.runtime.errors import invalid
+from services.runtime.errors import ApiError, invalid
 
 DEFAULT_PAGE_SIZE = 100
 
@@ -20,6 +20,13 @@ def encode_token(last: str) -> str:
 def decode_token(token: str) -> str:
     """The sort key in a token, "" for the first page. Raises ApiError(INVALID_REQUEST)."""
     try:
-        return base64.b64decode(token, b"-_", validate=True).decode()
+        place = base64.b64decode(token, b"-_", validate=True).decode()
     except ValueError:  # of base64 and of UTF-8
-        raise invalid("page_token", "must be the next_page_token of an earlier answer") from None
+        raise _not_ours() from None
+    if "\0" in place:  # in no sort key of ours, and PostgreSQL takes none
+        raise _not_ours()
+    return place
+
+
+def _not_ours() -> ApiError:
+    return invalid("page_token", "must be the next_page_token of an earlier answer")

@@ -1,7 +1,8 @@
 """The real Envoy with edge/envoy.yaml, and stand-ins behind it."""
 
+import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from edge.process import EdgeProcess
 from edge.render import Limit, render
 from lab import ca
 from tests.edge.stand_ins import Auth, Client, Service, eventually, free_port
+from tests.edge.tokens import bearer, token
 
 LIMITS = {"subject_limit": Limit(5, 1)}
 """So that a test reaches it; most calls are of GOOD_KEY, which counts nowhere."""
@@ -38,20 +40,15 @@ class Edge:
     def ready(self) -> bool:
         return self.public.rest("GET", "/healthz", key=None).status == 200
 
+    def knows_token_keys(self) -> bool:
+        return takes(self.public, token(sub="the first"))
+
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     folder = tmp_path_factory.mktemp("edge")
     auth = Auth()
-    # KeyService and CapabilityService are auth's, and so answered where auth listens.
-    services = {"auth": Service(), "server_ops": Service(), "security": Service()}
-    auth_adds, service_adds = auth.add_to, services["auth"].add_to
-
-    def both(server: object) -> None:
-        auth_adds(server)  # type: ignore[arg-type]
-        service_adds(server)  # type: ignore[arg-type]
-
-    auth.add_to = both  # type: ignore[method-assign]
+    services = {"auth": auth.service, "server_ops": Service(), "security": Service()}
     ca.make(folder / "tls")
     config, ports = folder / "envoy.json", (free_port(), free_port(), free_port())
     render(
@@ -78,7 +75,54 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         stack.callback(internal.channel.close)
         edge = Edge(public, internal, auth, services, folder / "envoy.log", config, process)
         eventually(edge.ready)
+        eventually(edge.knows_token_keys)
         yield edge
+
+
+def takes(client: Client, text: str) -> bool:
+    """Whether a call with this token passes."""
+    return client.rest("GET", "/api/servers", key=None, headers=bearer(text)).status == 200
+
+
+@dataclass
+class Variant:
+    """Another edge before the same services, with something changed in its configuration."""
+
+    public: Client
+    log: Path
+
+    def failed_fetches(self) -> int:
+        """How often it could not fetch the keys of tokens."""
+        return self.log.read_text().count("/api/auth/jwks: failed")
+
+
+@contextmanager
+def variant(
+    edge: Edge, folder: Path, *changes: tuple[str, str], auth: Auth | None = None
+) -> Iterator[Variant]:
+    """A second Envoy, with another auth if one is given.
+
+    Each change is a part of the configuration, as JSON, and what to put in its place.
+    """
+    ports = free_port(), free_port(), free_port()
+    config = json.loads(edge.config.read_text())
+    for listener, port in zip(config["static_resources"]["listeners"], ports[:2], strict=True):
+        listener["address"]["socket_address"]["port_value"] = port
+    moved = {"edge": ports[0], **({"auth": auth.address[1]} if auth else {})}
+    for cluster in config["static_resources"]["clusters"]:
+        if cluster["name"] in moved:
+            (lb,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+            lb["endpoint"]["address"]["socket_address"]["port_value"] = moved[cluster["name"]]
+    config["admin"]["address"]["socket_address"]["port_value"] = ports[2]
+    text = json.dumps(config)
+    for right, wrong in changes:
+        assert right in text
+        text = text.replace(right, wrong)
+    (folder / "envoy.json").write_text(text)
+    with EdgeProcess(folder / "envoy.json", log=folder / "log", concurrency=1):
+        client = Client(ports[0])
+        yield Variant(client, folder / "log")
+        client.channel.close()
 
 
 @pytest.fixture

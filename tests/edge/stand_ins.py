@@ -17,8 +17,6 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from f2h.auth.v1 import token_pb2
 from f2h.edge.v1 import authorization_pb2, authorization_pb2_grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -26,20 +24,10 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_status import rpc_status
 
+from tests.edge.tokens import TOKEN_KEY, token_keys
+
 GOOD_KEY = "f2h.deadbeefcafebabe.right"
 PRINCIPAL = "signed-by-the-stand-in"
-TOKEN_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-"""What tokens are signed with."""
-
-_PUBLIC = base64.urlsafe_b64encode(TOKEN_KEY.public_key().public_bytes_raw()).rstrip(b"=").decode()
-TOKEN_KEYS = token_pb2.ListTokenKeysResponse(
-    keys=[
-        token_pb2.ListTokenKeysResponse.Key(
-            kty="OKP", crv="Ed25519", x=_PUBLIC, kid="1", alg="EdDSA", use="sig"
-        )
-    ]
-).SerializeToString()
-
 FETCH = "/f2h.auth.v1.TokenService/ListTokenKeys"
 OWN_HOST = "edge"
 """What the edge calls itself when it fetches the keys of tokens."""
@@ -127,29 +115,6 @@ class _Server:
         raise NotImplementedError
 
 
-class Auth(_Server, authorization_pb2_grpc.AuthorizationServicer):
-    """Lets GOOD_KEY pass and refuses everything else, unless `answer` says otherwise."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reset()
-
-    def reset(self) -> None:
-        self.seen: list[authorization_pb2.AttributeContext] = []
-        self.answer: Callable[[authorization_pb2.CheckRequest], authorization_pb2.CheckResponse] = (
-            by_key
-        )
-
-    def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
-        if request.attributes.request.http.host == OWN_HOST:
-            return authorization_pb2.CheckResponse(status=status_pb2.Status(code=0))
-        self.seen.append(request.attributes)
-        return self.answer(request)
-
-    def add_to(self, server: grpc.Server) -> None:
-        authorization_pb2_grpc.add_AuthorizationServicer_to_server(self, server)
-
-
 @dataclass(frozen=True)
 class Call:
     path: str
@@ -183,6 +148,9 @@ class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__()
+        self.token_keys = token_keys(k1=TOKEN_KEY)
+        self.fetches = 0
+        """How often the edge itself asked for them."""
         self.reset()
 
     def reset(self) -> None:
@@ -201,11 +169,38 @@ class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
             metadata = dict(context.invocation_metadata())
             call = Call(path, request, metadata, context.time_remaining(), context)
             if path == FETCH and "x-f2h-principal" not in metadata:
-                return TOKEN_KEYS  # to the edge itself, whenever it asks
+                self.fetches += 1
+                return self.token_keys  # to the edge itself, whenever it asks
             self.seen.append(call)
             return self.answer(call)
 
         return grpc.unary_unary_rpc_method_handler(handle)
+
+
+class Auth(_Server, authorization_pb2_grpc.AuthorizationServicer):
+    """Lets GOOD_KEY pass and refuses everything else, unless `answer` says otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.service = Service()
+        """KeyService and the others of auth, which answer where auth listens."""
+        self.reset()
+
+    def reset(self) -> None:
+        self.seen: list[authorization_pb2.AttributeContext] = []
+        self.answer: Callable[[authorization_pb2.CheckRequest], authorization_pb2.CheckResponse] = (
+            by_key
+        )
+
+    def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if request.attributes.request.http.host == OWN_HOST:
+            return authorization_pb2.CheckResponse(status=status_pb2.Status(code=0))
+        self.seen.append(request.attributes)
+        return self.answer(request)
+
+    def add_to(self, server: grpc.Server) -> None:
+        authorization_pb2_grpc.add_AuthorizationServicer_to_server(self, server)
+        self.service.add_to(server)
 
 
 @dataclass
@@ -239,6 +234,8 @@ class Client:
     port: int
     tls: Path | None = None
     """Where ca.pem is, for a listener with TLS."""
+    address: str = "127.0.0.1"
+    """Where REST calls come from."""
     channel: grpc.Channel = field(init=False)
 
     def __post_init__(self) -> None:
@@ -252,7 +249,9 @@ class Client:
     def connection(self) -> HTTPConnection:
         """A new connection for REST."""
         if self.tls is None:
-            return HTTPConnection("127.0.0.1", self.port, timeout=20)
+            return HTTPConnection(
+                "127.0.0.1", self.port, timeout=20, source_address=(self.address, 0)
+            )
         context = ssl.create_default_context(cafile=str(self.tls / "ca.pem"))
         return HTTPSConnection("127.0.0.1", self.port, timeout=20, context=context)
 

@@ -63,6 +63,38 @@ def test_settings_carry_no_secret_and_secrets_are_declared(service: str) -> None
         assert target.startswith(f"f2h_{service}_")
 
 
+def test_the_files_of_the_listener_with_tls_are_mounted() -> None:
+    [internal] = [
+        listener
+        for listener in CONFIG["static_resources"]["listeners"]
+        if listener["name"] == "internal"
+    ]
+    context = internal["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"]
+    [certificate] = context["tls_certificates"]
+    files = [
+        certificate["certificate_chain"]["filename"],
+        certificate["private_key"]["filename"],
+        context["validation_context"]["trusted_ca"]["filename"],
+    ]
+    [mount] = COMPOSE["services"]["envoy"]["volumes"]
+    _, folder, mode = mount.split(":")
+    assert [Path(file).parent for file in files] == [Path(folder)] * 3
+    assert mode == "ro"
+    note = (ROOT / "docker-compose.yml").read_text().partition("x-service")[0]
+    assert not [file for file in files if Path(file).name not in note]
+
+
+def test_the_image_of_the_edge_is_checked_with_certificates() -> None:
+    """Envoy refuses a configuration whose files are missing, and an image has none."""
+    text = (ROOT / "Dockerfile").read_text()
+    [check] = [step for step in text.split("RUN ") if "--mode validate" in step]
+    assert "target=/etc/f2h/tls" in check
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    [copied] = [line.split() for line in text.splitlines() if line.startswith("COPY lab/")]
+    for file in copied[1:-1]:
+        assert f"!{file}" in sent
+
+
 def test_the_image_of_the_edge_is_the_version_that_is_tested() -> None:
     pinned = [
         line

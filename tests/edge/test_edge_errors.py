@@ -13,8 +13,7 @@ from f2h.server_ops.v1 import reboot_pb2, server_pb2
 from google.protobuf import duration_pb2, json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from edge.process import EdgeProcess
-from tests.edge.conftest import Edge
+from tests.edge.conftest import Edge, variant
 from tests.edge.stand_ins import (
     GOOD_KEY,
     Answer,
@@ -23,7 +22,6 @@ from tests.edge.stand_ins import (
     denied,
     eventually,
     failing,
-    free_port,
     hanging,
     raw,
     status,
@@ -231,25 +229,9 @@ def test_a_service_that_is_too_slow(edge: Edge, _: int) -> None:
     eventually(lambda: len(ended) == 2)
 
 
-@contextmanager
-def variant(edge: Edge, folder: Path, right: str, wrong: str) -> Iterator[Client]:
-    """A second Envoy, with one thing changed in its configuration."""
-    ports = free_port(), free_port(), free_port()
-    config = json.loads(edge.config.read_text())
-    for listener, port in zip(config["static_resources"]["listeners"], ports[:2], strict=True):
-        listener["address"]["socket_address"]["port_value"] = port
-    config["admin"]["address"]["socket_address"]["port_value"] = ports[2]
-    text = json.dumps(config)
-    assert right in text
-    (folder / "envoy.json").write_text(text.replace(right, wrong))
-    with EdgeProcess(folder / "envoy.json", log=folder / "log", concurrency=1):
-        client = Client(ports[0])
-        yield client
-        client.channel.close()
-
-
 def test_more_calls_than_a_service_may_have(edge: Edge, tmp_path: Path) -> None:
-    with variant(edge, tmp_path, '"max_requests": 1024', '"max_requests": 1') as client:
+    with variant(edge, tmp_path, ('"max_requests": 1024', '"max_requests": 1')) as other:
+        client = other.public
         edge.services["server_ops"].answer = hanging
         held = raw(client.channel, REBOOT).future(
             b"", metadata=(("x-api-key", GOOD_KEY),), timeout=20, wait_for_ready=True
@@ -263,7 +245,8 @@ def test_more_calls_than_a_service_may_have(edge: Edge, tmp_path: Path) -> None:
 
 def test_an_edge_without_memory_refuses_calls(edge: Edge, tmp_path: Path) -> None:
     heap = '"max_heap_size_bytes": 1073741824'
-    with variant(edge, tmp_path, heap, '"max_heap_size_bytes": 1') as client:
+    with variant(edge, tmp_path, (heap, '"max_heap_size_bytes": 1')) as other:
+        client = other.public
         eventually(lambda: rest_reboot(client).status == 429)
         assert rest_reboot(client).reason == "OVERLOADED"
         assert grpc_reboot(client).reason == "OVERLOADED"

@@ -11,6 +11,9 @@ REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
 REST_REBOOT = "/api/servers/ns1.ip-192-0-2.eu/reboot"
 
 
+SECRETS = {"cookie": "session=SECRET", "authorization": "Basic SECRET"}
+
+
 def call(edge: Edge, form: str, headers: dict[str, str]) -> Call:
     """Calls with `headers` and returns what the service saw."""
     if form == "grpc":
@@ -50,6 +53,77 @@ def test_a_forged_address_is_not_believed(edge: Edge, form: str) -> None:
     assert edge.auth.seen[0].source.address.socket_address.address == "127.0.0.1"
     assert not {"203.0.113.4", "evil.example", "/forged", "100"} & set(seen.metadata.values())
     assert "203.0.113.4" not in str(seen.metadata["x-forwarded-for"])
+
+
+@each_form
+def test_auth_sees_of_the_headers_what_it_needs_and_no_more(edge: Edge, form: str) -> None:
+    sent = {**SECRETS, "origin": "https://example.net", "user-agent": "me", "x-other": "other"}
+    seen = call(edge, form, sent)
+    shown = edge.auth.seen[0].request.http.headers
+    assert dict(shown) == {
+        "x-api-key": GOOD_KEY,
+        "cookie": "session=SECRET",
+        "origin": "https://example.net",
+        # The same for auth and the service, so that their records fit together.
+        "x-request-id": seen.metadata["x-request-id"],
+    }
+
+
+@each_form
+@pytest.mark.parametrize(
+    ("listener", "path", "service"),
+    [
+        ("public", "/api/servers", "server_ops"),
+        ("public", "/api/keys", "auth"),
+        ("internal", "/api/keys", "auth"),
+        ("internal", "/api/noc/servers", "server_ops"),
+    ],
+)
+def test_a_service_is_told_the_listener_and_the_client(
+    edge: Edge, form: str, listener: str, path: str, service: str
+) -> None:
+    forged = {"x-f2h-listener": "internal" if listener == "public" else "public"}
+    forged["x-f2h-client"] = "192.0.2.1"
+    methods = {
+        "/api/servers": "/f2h.server_ops.v1.ServerService/ListServers",
+        "/api/keys": "/f2h.auth.v1.KeyService/ListKeys",
+        "/api/noc/servers": "/f2h.server_ops.v1.InventoryService/ListInventory",
+    }
+    if form == "grpc":
+        answer = edge.client(listener).grpc(methods[path], metadata=forged)
+    else:
+        answer = edge.client(listener).rest("GET", path, headers=forged)
+    assert answer.error is None
+    [seen] = edge.services[service].seen
+    assert seen.metadata["x-f2h-listener"] == listener
+    assert seen.metadata["x-f2h-client"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("listener", ["public", "internal"])
+def test_a_cookie_that_a_service_sets_reaches_the_browser(edge: Edge, listener: str) -> None:
+    cookies = "session=abc; HttpOnly; Path=/api", "seen=1; Path=/"
+
+    def answer(call: Call) -> bytes:
+        call.context.send_initial_metadata(tuple(("set-cookie", each) for each in cookies))
+        return b""
+
+    edge.services["auth"].answer = answer
+    connection = edge.client(listener).connection()
+    try:
+        connection.request("GET", "/api/keys", headers={"X-API-Key": GOOD_KEY})
+        response = connection.getresponse()
+        assert response.status == 200
+        assert tuple(response.headers.get_all("set-cookie", [])) == cookies
+        json.loads(response.read())
+    finally:
+        connection.close()
+
+
+@each_form
+def test_what_a_caller_shows_stays_at_the_edge(edge: Edge, form: str) -> None:
+    seen = call(edge, form, SECRETS)
+    assert not {"x-api-key", *SECRETS} & seen.metadata.keys()
+    assert "SECRET" not in str(seen.metadata)
 
 
 @each_form

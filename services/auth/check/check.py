@@ -111,6 +111,7 @@ class Check:
         clock: Clock,
         idle: timedelta,
         origins: frozenset[str],
+        secure: bool = False,
         cache_size: int,
         cache_seconds: float,
     ) -> None:
@@ -132,6 +133,7 @@ class Check:
         self._clock = clock
         self._idle = idle
         self._origins = origins
+        self._secure = secure
         self._signed: TTLCache[tuple[object, ...], str] = TTLCache(
             cache_size, SIGNED_SECONDS, lambda: clock().timestamp()
         )
@@ -146,7 +148,7 @@ class Check:
             raise ApiError(Reason.NOT_FOUND, "There is no such method.")
         if Audience.PUBLIC in rule.audiences:
             if rule.mutates and attempt.origin:
-                refuse_foreign_origin(attempt.origin, attempt.host, self._origins)
+                self._refuse_foreign(attempt)
             return Passage()
         if attempt.key:
             return self._pass_key(await self._key(attempt), attempt, rule, audiences)
@@ -259,7 +261,7 @@ class Check:
             raise audience_not_allowed(audiences)
         # A browser sends the cookie whoever wrote the page: only pages of ours may change things.
         if rule.mutates:
-            refuse_foreign_origin(attempt.origin, attempt.host, self._origins)
+            self._refuse_foreign(attempt)
         if record.role < rule.role:
             raise role_missing(rule.role)
         if now - record.last_used_time >= TOUCH_EVERY:
@@ -273,6 +275,9 @@ class Check:
             session=record.id,
         )
         return Passage(self._signed_once(principal, record.account), record.user)
+
+    def _refuse_foreign(self, attempt: Attempt) -> None:
+        refuse_foreign_origin(attempt.origin, attempt.host, self._origins, secure=self._secure)
 
     def _signed_once(self, principal: Principal, *more: object) -> str:
         name = (principal.subject, principal.session, principal.role, *more)

@@ -11,16 +11,21 @@ from f2h.access.v1.reason_pb2 import Reason
 from services.runtime.errors import ApiError
 
 
-def refuse_foreign_origin(origin: str, host: str, ours: frozenset[str]) -> None:
+def refuse_foreign_origin(origin: str, host: str, ours: frozenset[str], *, secure: bool) -> None:
     """Raises ApiError(ORIGIN_NOT_ALLOWED) unless the page that sent a call is one of ours.
 
     `origin` is the header (RFC 6454), which a page cannot change; `host` is what the browser called
-    the edge; `ours` are further origins. A header that is missing, or "null", is nobody's page.
+    the edge; `ours` are further origins. With `secure`, where browsers use TLS, a page that came
+    in the clear may be anybody's. A header that is missing, or "null", is nobody's page.
     """
     if origin in ours:
         return
-    parts = urlsplit(origin)
-    if parts.scheme in {"http", "https"} and parts.netloc and parts.netloc == host.lower():
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        parts = urlsplit("")
+    schemes = {"https"} if secure else {"http", "https"}
+    if parts.scheme in schemes and parts.netloc and parts.netloc == host.lower():
         return
     raise ApiError(
         Reason.ORIGIN_NOT_ALLOWED,

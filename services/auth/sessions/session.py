@@ -72,6 +72,10 @@ class BeginSession:
         await self._sessions.add(session, digest)
         return session, token
 
+    async def undo(self, session: Session) -> None:
+        """Ends a session whose token nobody was given."""
+        await self._sessions.end(session.id)
+
 
 class EndSessions:
     """Ends sessions, at once in this process and within a second in others."""

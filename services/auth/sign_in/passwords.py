@@ -29,6 +29,10 @@ class Passwords:
             right = await asyncio.to_thread(self._verify, kept or self._nobodys, password)
         return right and kept is not None
 
+    def is_outdated(self, kept: str) -> bool:
+        """Whether the kept form costs less, or other, to guess than one that is made today."""
+        return self._hasher.check_needs_rehash(kept)
+
     def _verify(self, kept: str, password: str) -> bool:
         try:
             return self._hasher.verify(kept, password)

@@ -14,9 +14,9 @@ from services.auth.sessions.session import BeginSession, EndSessions, Session
 from services.auth.sign_in.identity import Identity, IdentityProvider
 from services.auth.sign_in.passwords import Passwords
 from services.auth.sign_in.second_factor import SecondFactor
-from services.auth.sign_in.throttle import Throttle
+from services.auth.sign_in.throttle import Throttle, Turn
 from services.runtime.access import Audience
-from services.runtime.errors import ApiError
+from services.runtime.errors import ApiError, invalid
 
 _EMAIL_LENGTH = 254
 _ADDRESS_LENGTH = 64
@@ -79,19 +79,26 @@ class SignIn:
         """Signs somebody in.
 
         Raises ApiError(RATE_LIMITED), ApiError(SECOND_FACTOR_REQUIRED) to who knows the password,
-        and ApiError(SIGN_IN_FAILED) for everything else, whatever it was, after the same time.
+        and ApiError(SIGN_IN_FAILED) for everything else, whatever it was, after the same time. What
+        the throttle refuses is not written down: a flood must not fill the audit trail.
         """
         email = email.lower()
+        if "\0" in email:
+            # PostgreSQL keeps no such text, neither as a user nor in the audit trail.
+            raise invalid("email", "must be an e-mail address, for instance somebody@example.net")
+        turn = await self._throttle.begin(email, visit.address)
         user: User | None = None
         try:
-            await self._throttle.begin(email, visit.address)
             user = await self._users.by_email(email)
             await self._require(user, password, code, visit)
+            assert user is not None  # noqa: S101 - for the reader: _require has refused nobody
+            signed_in = await self._let_in(user, email, visit)
         except ApiError as error:
-            await self._record(visit, user, email, error)
+            await self._refuse(visit, user, email, error, turn)
             raise
-        assert user is not None  # noqa: S101 - for the reader: _require has refused nobody
-        return await self._let_in(user, email, visit)
+        await self._throttle.succeeded(turn)
+        await self._renew(user, password)
+        return signed_in
 
     async def begin_with_provider(self) -> tuple[str, str]:
         """Where to send the browser, and the attempt to go on with."""
@@ -103,20 +110,22 @@ class SignIn:
         The provider is responsible for further factors: no code of ours is asked for. Nobody is
         made by signing in. Raises ApiError as `with_password`, and what the provider raises.
         """
+        turn = await self._throttle.begin("", visit.address)
         user: User | None = None
         claimed = ""
         try:
-            await self._throttle.begin("", visit.address)
             identity = await self._provider.finish(attempt, code, state)
             claimed = identity.email
             user = await self._known(identity)
             if not _is_welcome(user, visit):
                 raise _failed()
+            assert user is not None  # noqa: S101 - for the reader: nobody is not welcome
+            signed_in = await self._let_in(user, claimed, visit)
         except ApiError as error:
-            await self._record(visit, user, claimed, error)
+            await self._refuse(visit, user, claimed, error, turn)
             raise
-        assert user is not None  # noqa: S101 - for the reader: nobody is not welcome
-        return await self._let_in(user, claimed, visit)
+        await self._throttle.succeeded(turn)
+        return signed_in
 
     async def _require(self, user: User | None, password: str, code: str, visit: Visit) -> None:
         right = await self._passwords.verify(user.password if user else None, password)
@@ -125,7 +134,6 @@ class SignIn:
         if not user.second_factor:
             return
         if not code:
-            # Knowing the password is no failure; it was counted as one before it was looked at.
             text = "Send the code of the second factor as well."
             raise ApiError(Reason.SECOND_FACTOR_REQUIRED, text)
         if not await self._second_factor.use(user, code):
@@ -151,15 +159,33 @@ class SignIn:
         # No record, no session.
         await self._record(visit, user, email, None)
         session, token = await self._begin(user.id)
-        await self._throttle.succeeded(user.email)
+        # Who resets, disables or removes the user changes first and ends sessions then, so either
+        # the change is seen here or this session is ended there.
+        if not _is_same(await self._users.get(user.id), user):
+            await self._begin.undo(session)
+            raise _failed()
         return SignedIn(user, session, token)
+
+    async def _renew(self, user: User, password: str) -> None:
+        """Keeps the password in today's form, unless it was changed meanwhile."""
+        old = user.password
+        if old is None or not self._passwords.is_outdated(old):
+            return
+        new = await self._passwords.hash(password)
+        await self._users.change(
+            user.id, lambda found: replace(found, password=new) if found.password == old else found
+        )
+
+    async def _refuse(
+        self, visit: Visit, user: User | None, email: str, error: ApiError, turn: Turn
+    ) -> None:
+        await self._record(visit, user, email, error)
+        if error.reason != Reason.SIGN_IN_FAILED:
+            await self._throttle.excuse(turn)
 
     async def _record(
         self, visit: Visit, user: User | None, email: str, error: ApiError | None
     ) -> None:
-        """Writes the attempt down. Refusals by the throttle are not: a flood must not fill it."""
-        if error is not None and error.reason == Reason.RATE_LIMITED:
-            return
         await self._trail.append(
             AuditRecord(
                 account=user.account if user and user.kind == Kind.CUSTOMER else "",
@@ -195,48 +221,59 @@ class OwnUser:
         self, user_id: str, session_id: str, password: str, new: str, address: str
     ) -> None:
         """Replaces the password, and ends all other sessions. Raises ApiError(SIGN_IN_FAILED)."""
-        user = await self._confirmed(user_id, password, address)
+        user, turn = await self._confirmed(user_id, password, address)
         hashed = await self._passwords.hash(new)
-        await self._users.change(user.id, lambda found: replace(found, password=hashed))
+
+        def changed(found: User) -> User:
+            if found.password != user.password:  # what was shown is not the password any more
+                raise _failed()
+            return replace(found, password=hashed)
+
+        await self._users.change(user.id, changed)
+        if user.second_factor:
+            # Half of what signing in takes: the failures of guessed codes stay counted.
+            await self._throttle.excuse(turn)
+        else:
+            await self._throttle.succeeded(turn)
         await self._end_sessions(user.id, except_for=session_id)
 
     async def begin_second_factor(
         self, user_id: str, password: str, address: str
     ) -> tuple[str, str]:
         """A new shared secret, and its URI. Raises ApiError(SIGN_IN_FAILED)."""
-        return await self._second_factor.begin(await self._confirmed(user_id, password, address))
+        user, turn = await self._confirmed(user_id, password, address)
+        begun = await self._second_factor.begin(user)
+        await self._throttle.succeeded(turn)
+        return begun
 
     async def confirm_second_factor(self, user_id: str, code: str, address: str) -> list[str]:
         """The recovery codes. Raises ApiError(INVALID_REQUEST) for a wrong code."""
         user = await self._user(user_id)
-        await self._throttle.begin(user.email, address)
+        turn = await self._throttle.begin(user.email, address)
         codes = await self._second_factor.confirm(user, code)
-        await self._throttle.succeeded(user.email)
+        await self._throttle.succeeded(turn)
         return codes
 
     async def remove_second_factor(
         self, user_id: str, password: str, code: str, address: str
     ) -> None:
         """Takes the second factor off. Raises ApiError(SIGN_IN_FAILED)."""
-        user = await self._confirmed(user_id, password, address)
+        user, turn = await self._confirmed(user_id, password, address)
         if not user.second_factor:
             raise ApiError(Reason.NOT_SET_UP, "No second factor is set up.")
-        await self._throttle.begin(user.email, address)
         if not await self._second_factor.use(user, code):
             raise _failed()
-        await self._throttle.succeeded(user.email)
+        # Not before: a right password must not make guessing the code free.
+        await self._throttle.succeeded(turn)
         await self._second_factor.remove(user)
 
-    async def _confirmed(self, user_id: str, password: str, address: str) -> User:
-        """The user, who has shown the password again; who has none is not asked for it."""
+    async def _confirmed(self, user_id: str, password: str, address: str) -> tuple[User, Turn]:
+        """The user, who has shown the password again, and the turn that still counts as failed."""
         user = await self._user(user_id)
-        if user.password is None:
-            return user
-        await self._throttle.begin(user.email, address)
+        turn = await self._throttle.begin(user.email, address)
         if not await self._passwords.verify(user.password, password):
             raise _failed()
-        await self._throttle.succeeded(user.email)
-        return user
+        return user, turn
 
     async def _user(self, user_id: str) -> User:
         user = await self._users.get(user_id)
@@ -247,6 +284,12 @@ class OwnUser:
 
 def _is_welcome(user: User | None, visit: Visit) -> bool:
     return user is not None and not user.disabled and user.kind == _WELCOME[visit.side]
+
+
+def _is_same(found: User | None, user: User) -> bool:
+    """Whether the user may still sign in with what was shown."""
+    shown = (user.password, user.oidc)
+    return found is not None and not found.disabled and (found.password, found.oidc) == shown
 
 
 def _audience(user: User) -> "Audience.ValueType":

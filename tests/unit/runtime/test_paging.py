@@ -7,7 +7,7 @@ from services.runtime.errors import ApiError
 from services.runtime.paging import DEFAULT_PAGE_SIZE, decode_token, encode_token, page_size
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_a_token_says_where_the_page_ended(last: str) -> None:
     token = encode_token(last)
     assert decode_token(token) == last
@@ -27,7 +27,7 @@ def test_any_text_is_a_token_or_refused_as_the_callers_fault(text: str) -> None:
         assert [violation.field for violation in error.violations] == ["page_token"]
 
 
-@pytest.mark.parametrize("token", ["é", "x", "a b=", "/w==", "YQ=", "\n"])
+@pytest.mark.parametrize("token", ["é", "x", "a b=", "/w==", "YQ=", "\n", "YQBi"])
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(ApiError) as refused:
         decode_token(token)

@@ -1,4 +1,4 @@
-"""security, served; auth is a stand-in that knows one policy."""
+"""security, served; auth is a stand-in that knows one policy and records nothing."""
 
 import base64
 import socket
@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 from f2h.access.v1 import principal_pb2
-from f2h.auth.v1 import policy_pb2, policy_pb2_grpc
+from f2h.auth.v1 import audit_pb2, audit_pb2_grpc, policy_pb2, policy_pb2_grpc
 
 from services.runtime.access import CATALOGUE
 from services.runtime.policy import Policy
@@ -33,6 +33,21 @@ class OnePolicy(policy_pb2_grpc.PolicyServiceServicer):
         return principal_pb2.Policy.FromString(self._policy.encode())
 
 
+class Trail(audit_pb2_grpc.AuditServiceServicer):
+    """Writes everything down, that is: lets everything be done."""
+
+    async def RecordAttempt(self, request: Any, context: Any) -> Any:
+        return audit_pb2.RecordAttemptResponse(sequence=1)
+
+    async def RecordOutcome(self, request: Any, context: Any) -> Any:
+        return audit_pb2.RecordOutcomeResponse()
+
+    async def _unasked(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    ListAuditRecords = GetAuditCheckpoint = _unasked
+
+
 @pytest.fixture(scope="module")
 def everything() -> Policy:
     """The policy that may do everything, on one server."""
@@ -50,6 +65,7 @@ def grpc_server(grpc_addr: str, everything: Policy) -> Iterator[grpc.aio.Server]
     async def stand_in() -> AsyncIterator[grpc.aio.Server]:
         server = grpc.aio.server()
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(OnePolicy(everything), server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(Trail(), server)
         yield server
 
     with socket.create_server(("127.0.0.1", 0)) as free:

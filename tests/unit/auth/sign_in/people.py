@@ -1,10 +1,11 @@
 """A real database of people, and everything that signs them in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from argon2 import PasswordHasher
 from f2h.access.v1.reason_pb2 import Reason
@@ -50,15 +51,20 @@ class Time:
 
 
 class CountedPasswords(Passwords):
-    """Counts how often a password was verified."""
+    """Counts how often a password was verified; the next time, something may happen meanwhile."""
 
     def __init__(self) -> None:
         super().__init__(CHEAP)
         self.verified = 0
+        self.meanwhile: Callable[[], Awaitable[Any]] | None = None
 
     async def verify(self, kept: str | None, password: str) -> bool:
         self.verified += 1
-        return await super().verify(kept, password)
+        right = await super().verify(kept, password)
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            await happens()
+        return right
 
 
 class KeptTrail:

@@ -143,6 +143,37 @@ async def test_an_unknown_user_is_throttled_as_a_known_one(people: People) -> No
     assert told["a@example.net"] == told["x@example.net"]
 
 
+async def test_people_of_one_office_who_sign_in_rightly_never_wait(people: People) -> None:
+    await people.user()
+    user, totp, _ = await with_second_factor(people, "b@example.net")
+    for _ in range(25):
+        people.clock.pass_(seconds=60)
+        await people.sign_in.with_password("a@example.net", PASSWORD, "", visit())
+        await refusal(people.sign_in.with_password(user.email, PASSWORD, "", visit()))
+        code = totp.at(people.clock.now)
+        await people.sign_in.with_password(user.email, PASSWORD, code, visit())
+
+
+async def test_who_has_to_wait_leaves_nothing_behind(people: People) -> None:
+    """A flood of made-up names from one address does not fill the database."""
+    for number in range(60):
+        await refusal(people.sign_in.with_password(f"{number}@example.net", "wrong", "", visit()))
+    assert await people.failures.count() == 21, "twenty users and the address"
+
+
+async def test_a_right_password_does_not_make_guessing_the_code_free(people: People) -> None:
+    user, _, _ = await with_second_factor(people)
+    reasons = [
+        (
+            await refusal(
+                people.own.remove_second_factor(user.id, PASSWORD, "000000", f"192.0.2.{number}")
+            )
+        ).reason
+        for number in range(7)
+    ]
+    assert reasons == [Reason.SIGN_IN_FAILED] * 5 + [Reason.RATE_LIMITED] * 2
+
+
 async def test_an_address_that_tries_many_users_is_slowed_down(people: People) -> None:
     reasons = [
         (
@@ -162,8 +193,10 @@ async def test_an_address_that_tries_many_users_is_slowed_down(people: People) -
 # --- The second factor
 
 
-async def with_second_factor(people: People) -> tuple[User, pyotp.TOTP, list[str]]:
-    user = await people.user()
+async def with_second_factor(
+    people: People, email: str = "a@example.net"
+) -> tuple[User, pyotp.TOTP, list[str]]:
+    user = await people.user(email)
     secret, uri = await people.own.begin_second_factor(user.id, PASSWORD, "203.0.113.4")
     assert uri.startswith("otpauth://totp/")
     assert secret in uri

@@ -28,24 +28,25 @@ async def test_what_must_wait_counts_nothing_and_old_failures_are_forgotten(
 ) -> None:
     slot = Slot("user:a", USER)
     for _ in range(5):
-        assert not await people.failures.take([slot], people.clock())
+        assert not (await people.failures.take([slot], people.clock())).wait
     for _ in range(50):
-        assert await people.failures.take([slot], people.clock()) == timedelta(seconds=1)
+        taken = await people.failures.take([slot], people.clock())
+        assert taken.wait == timedelta(seconds=1)
     people.clock.pass_(hours=1)
     for _ in range(5):
-        assert not await people.failures.take([slot], people.clock())
+        assert not (await people.failures.take([slot], people.clock())).wait
     await people.failures.clear("user:a")
-    assert not await people.failures.take([slot], people.clock())
+    assert not (await people.failures.take([slot], people.clock())).wait
 
 
 async def test_a_wait_for_the_address_counts_nothing_for_the_user(people: People) -> None:
     address = Slot("address:192.0.2.1", Patience(1, timedelta(hours=1), timedelta(hours=2)))
-    assert not await people.failures.take([address], people.clock())
+    assert not (await people.failures.take([address], people.clock())).wait
     user = Slot("user:a", USER)
     for _ in range(20):
-        assert await people.failures.take([user, address], people.clock())
+        assert (await people.failures.take([user, address], people.clock())).wait
     for _ in range(5):
-        assert not await people.failures.take([user], people.clock())
+        assert not (await people.failures.take([user], people.clock())).wait
 
 
 async def test_what_does_not_count_any_more_is_removed(people: People) -> None:
@@ -53,4 +54,4 @@ async def test_what_does_not_count_any_more_is_removed(people: People) -> None:
     await people.failures.take([slot], people.clock())
     people.clock.pass_(hours=25)
     await people.failures.forget_old(people.clock())
-    assert not await people.failures.take([slot], people.clock())
+    assert not (await people.failures.take([slot], people.clock())).wait
