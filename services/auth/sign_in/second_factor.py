@@ -102,7 +102,7 @@ class SecondFactor:
         now = int(self._clock().timestamp()) // int(STEP.total_seconds())
         found = None
         for step in range(now - WINDOW, now + WINDOW + 1):
-            same = hmac.compare_digest(totp.generate_otp(step).encode(), code.encode())
+            same = hmac.compare_digest(totp.generate_otp(step).encode(), _normal(code).encode())
             if same and step > user.totp_step:
                 found = step
         return found
