@@ -254,6 +254,20 @@ def test_render_changes_the_limits_that_are_named(tmp_path: Path) -> None:
     assert buckets["address_limit"]["max_tokens"] == 4000
 
 
+@each_listener
+@pytest.mark.parametrize(
+    ("name", "burst", "per_second"), [("address_limit", 4000, 400), ("subject_limit", 2000, 200)]
+)
+def test_how_much_may_be_asked_for(listener: str, name: str, burst: int, per_second: int) -> None:
+    [limit] = (each["typed_config"] for each in filters(listener) if each["name"] == name)
+    [each_one] = limit["descriptors"]
+    assert each_one["token_bucket"] == {
+        "max_tokens": burst,
+        "tokens_per_fill": per_second,
+        "fill_interval": "1s",
+    }
+
+
 @pytest.fixture
 def tls(tmp_path: Path) -> Path:
     ca.make(tmp_path / "tls")

@@ -3,12 +3,20 @@
 import json
 
 import pytest
+from f2h.edge.v1 import authorization_pb2
 
 from tests.edge.conftest import Edge
-from tests.edge.stand_ins import GOOD_KEY, PRINCIPAL, Call, eventually
+from tests.edge.stand_ins import GOOD_KEY, PRINCIPAL, Call, eventually, granted
 
 REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
 REST_REBOOT = "/api/servers/ns1.ip-192-0-2.eu/reboot"
+
+
+def forgetful(_: object) -> authorization_pb2.CheckResponse:
+    """An auth that does not take the credentials off."""
+    response = granted()
+    del response.ok_response.headers_to_remove[:]
+    return response
 
 
 SECRETS = {"cookie": "session=SECRET", "authorization": "Basic SECRET"}
@@ -119,24 +127,16 @@ def test_a_cookie_that_a_service_sets_reaches_the_browser(edge: Edge, listener: 
         connection.close()
 
 
-@each_form
-def test_what_a_caller_shows_stays_at_the_edge(edge: Edge, form: str) -> None:
-    seen = call(edge, form, SECRETS)
-    assert not {"x-api-key", *SECRETS} & seen.metadata.keys()
-    assert "SECRET" not in str(seen.metadata)
-
-
-@each_form
-def test_the_key_is_removed_although_auth_forgot(edge: Edge, form: str) -> None:
-    def forgetful(request: object) -> object:
-        from tests.edge.stand_ins import granted
-
-        response = granted()
-        del response.ok_response.headers_to_remove[:]
-        return response
-
-    edge.auth.answer = forgetful  # type: ignore[assignment]
-    assert "x-api-key" not in call(edge, form, {}).metadata
+@pytest.mark.parametrize("listener", ["public", "internal"])
+def test_what_a_caller_shows_stays_at_the_edge(edge: Edge, listener: str) -> None:
+    edge.auth.answer = forgetful
+    client = edge.client(listener)
+    assert client.rest("GET", "/api/keys", headers=SECRETS).error is None
+    assert client.grpc("/f2h.auth.v1.KeyService/ListKeys", metadata=SECRETS).error is None
+    for seen in edge.services["auth"].seen:
+        assert not {"x-api-key", *SECRETS} & seen.metadata.keys()
+        assert "SECRET" not in str(seen.metadata)
+    assert len(edge.services["auth"].seen) == 2
 
 
 @each_form

@@ -74,6 +74,26 @@ def test_old_versions_of_tls_are_refused(edge: Edge, tls: Path) -> None:
         old.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_present_versions_of_tls_are_spoken(
+    edge: Edge, tls: Path, version: ssl.TLSVersion
+) -> None:
+    only = context(tls)
+    only.minimum_version = only.maximum_version = version
+    assert ask(edge, only).status_code == 200
+
+
+@pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
+def test_the_protocol_is_agreed_upon(edge: Edge, tls: Path, protocol: str) -> None:
+    asking = context(tls)
+    asking.set_alpn_protocols([protocol])
+    with (
+        socket.create_connection(("127.0.0.1", edge.internal.port)) as plain,
+        asking.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+    ):
+        assert secure.selected_alpn_protocol() == protocol
+
+
 def test_a_forwarded_certificate_header_is_nobody(edge: Edge, tls: Path) -> None:
     url = f"https://127.0.0.1:{edge.internal.port}{KEYS}"
     headers = {

@@ -1,11 +1,11 @@
 """Whether a call may pass, and as whom. Every call waits for this: it does nothing twice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from cachetools import TTLCache
+from cachetools import LRUCache
 from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 
@@ -43,6 +43,9 @@ SIGNED_SECONDS = 10
 
 TOUCH_EVERY = timedelta(minutes=1)
 """How often it is written down that a session was used."""
+
+_PUBLIC, _CUSTOMER = Audience.PUBLIC, Audience.CUSTOMER
+"""Looked up once: a name of a proto's enum costs as much as the rest of a comparison."""
 
 _NOBODY = bytes(32)
 """The digest that an unknown key is compared with, so that it takes the time of a known one."""
@@ -134,9 +137,8 @@ class Check:
         self._idle = idle
         self._origins = origins
         self._secure = secure
-        self._signed: TTLCache[tuple[object, ...], str] = TTLCache(
-            cache_size, SIGNED_SECONDS, lambda: clock().timestamp()
-        )
+        self._signed: LRUCache[tuple[object, ...], tuple[float, str]] = LRUCache(cache_size)
+        """Signed principals, each with when it is signed anew, in seconds since the Unix epoch."""
 
     async def __call__(self, attempt: Attempt) -> Passage:
         """Lets a call pass. Raises ApiError with the reason of the refusal."""
@@ -146,7 +148,7 @@ class Check:
         audiences = rule.audiences & passes if rule and passes else frozenset()
         if rule is None or not audiences:
             raise ApiError(Reason.NOT_FOUND, "There is no such method.")
-        if Audience.PUBLIC in rule.audiences:
+        if _PUBLIC in rule.audiences:
             if rule.mutates and attempt.origin:
                 self._refuse_foreign(attempt)
             return Passage()
@@ -233,19 +235,23 @@ class Check:
             raise address_not_allowed(_told(attempt.address))
         if record.audience not in audiences:
             raise audience_not_allowed(audiences)
-        if record.audience == Audience.CUSTOMER:
+        if record.audience == _CUSTOMER:
             # A rule for customers that names no capability lets none of them pass, unless it says
             # that any key will do: nobody holds the empty one.
             if not rule.any_key and rule.capability not in record.capabilities:
                 raise capability_missing(rule.capability)
             self._usage.count(record.id, rule.capability, _told(attempt.address))
-        principal = Principal(
-            audience=record.audience,  # type: ignore[arg-type]  # an int at run time
-            subject=record.id,
-            account=record.account,
-            policy_digest=record.policy_digest if record.audience == Audience.CUSTOMER else b"",
-        )
-        return Passage(self._signed_once(principal, record.policy_digest), record.id)
+
+        def principal() -> Principal:
+            return Principal(
+                audience=record.audience,  # type: ignore[arg-type]  # an int at run time
+                subject=record.id,
+                account=record.account,
+                policy_digest=record.policy_digest if record.audience == _CUSTOMER else b"",
+            )
+
+        name = (record.id, record.policy_digest)
+        return Passage(self._signed_once(name, principal), record.id)
 
     async def _pass_session(
         self,
@@ -267,24 +273,31 @@ class Check:
         if now - record.last_used_time >= TOUCH_EVERY:
             await self._session_records.touch(record.id, now)
             self._sessions.forget(record.id)
-        principal = Principal(
-            audience=record.audience,  # type: ignore[arg-type]  # an int at run time
-            subject=record.user,
-            account=record.account if record.audience == Audience.SESSION else "",
-            role=record.role,  # type: ignore[arg-type]
-            session=record.id,
-        )
-        return Passage(self._signed_once(principal, record.account), record.user)
+
+        def principal() -> Principal:
+            return Principal(
+                audience=record.audience,  # type: ignore[arg-type]  # an int at run time
+                subject=record.user,
+                account=record.account if record.audience == Audience.SESSION else "",
+                role=record.role,  # type: ignore[arg-type]
+                session=record.id,
+            )
+
+        name = (record.id, record.user, record.role, record.account)
+        return Passage(self._signed_once(name, principal), record.user)
 
     def _refuse_foreign(self, attempt: Attempt) -> None:
         refuse_foreign_origin(attempt.origin, attempt.host, self._origins, secure=self._secure)
 
-    def _signed_once(self, principal: Principal, *more: object) -> str:
-        name = (principal.subject, principal.session, principal.role, *more)
-        signed = self._signed.get(name)
-        if signed is None:
-            principal.expire_seconds = int(self._clock().timestamp()) + PRINCIPAL_SECONDS
-            signed = self._signed[name] = self._signer.sign(principal)
+    def _signed_once(self, name: tuple[object, ...], principal: Callable[[], Principal]) -> str:
+        """A signed principal that may be given to several calls; `name` says what is in it."""
+        now = self._clock().timestamp()
+        until, signed = self._signed.get(name) or (0.0, "")
+        if until <= now:
+            made = principal()
+            made.expire_seconds = int(now) + PRINCIPAL_SECONDS
+            signed = self._signer.sign(made)
+            self._signed[name] = now + SIGNED_SECONDS, signed
         return signed
 
 

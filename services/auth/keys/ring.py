@@ -29,12 +29,18 @@ class KeyRing(Generic[Key]):
         """`keys` by number, at least one."""
         self._keys = dict(keys)
         self._clock = clock
+        self._settled: int | None = None
+        """The number in use, once no other one is to come. Every check of a key asks for it."""
 
     @property
     def in_use(self) -> int:
         """The highest number whose time has come; the lowest when none has."""
+        if self._settled is not None:
+            return self._settled
         now = self._clock()
         ready = [number for number, dated in self._keys.items() if dated.use_from <= now]
+        if len(ready) == len(self._keys):
+            self._settled = max(ready)
         return max(ready) if ready else min(self._keys)
 
     def get(self, number: int) -> Key | None:
