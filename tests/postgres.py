@@ -8,6 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+# PostgreSQL refuses to run as root. By util-linux, in the new process: with subprocess's own `user`
+# Python forks, and the fork handlers of gRPC now and then crash the child.
+_NOT_ROOT = (
+    ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups") if os.geteuid() == 0 else ()
+)
+
 
 class Postgres:
     """A running server; as a context manager."""
@@ -57,14 +63,9 @@ class Postgres:
         self.stop()
 
     def _run(self, program: str, *arguments: str) -> None:
-        # PostgreSQL refuses to run as root.
-        user = "nobody" if os.geteuid() == 0 else None
         subprocess.run(
-            [str(self._programs / program), *arguments],
+            [*_NOT_ROOT, str(self._programs / program), *arguments],
             check=True,
             stdout=subprocess.DEVNULL,  # a pipe would be kept open by the server
             cwd="/",
-            user=user,
-            group="nogroup" if user else None,
-            extra_groups=[] if user else None,
         )
