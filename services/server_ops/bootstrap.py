@@ -27,7 +27,8 @@ from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
 from services.runtime.principal import PrincipalVerifier
 from services.runtime.sealing import Sealer
-from services.server_ops.adapters.bmc.pyghmi_bmc import Limits, PyghmiBmc
+from services.server_ops.adapters.bmc.governor import BmcGovernor
+from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.durable import DurableWorkflows
 from services.server_ops.reboot.request import RequestReboot
 from services.server_ops.reboot.workflow import Patience, Reboot
@@ -59,7 +60,7 @@ async def build(
     database = Database(settings.database_url)
     servers = SqlServers(database, Sealer(settings.bmc_keys))
     operations = SqlOperations(database)
-    bmc = PyghmiBmc(Limits(workers=settings.bmc_workers))
+    bmc = BmcGovernor(Limits(workers=settings.bmc_workers))
     durable = DurableWorkflows(settings.durable_url, settings.instance)
     patience = Patience(
         restart_seconds=settings.restart_seconds,

@@ -23,8 +23,8 @@ class ServerOpsSettings(ServiceSettings):
     """Secret. The numbered keys that BMC credentials are sealed with, 32 bytes each, base64."""
     instance: str = Field("server_ops-1", pattern="^[A-Za-z0-9_.-]{1,64}$")
     """Names this process. Work under way is taken up by the process of the same name."""
-    bmc_workers: int = Field(32, ge=1, le=1000)
-    """How many BMCs are talked to at once, a process each."""
+    bmc_workers: int = Field(2, ge=1, le=64)
+    """How many processes talk to BMCs; each BMC belongs to one of them."""
     restart_seconds: float = Field(180, gt=0, le=3600)
     """How long a machine may take to show that it restarted."""
     restart_poll_seconds: float = Field(1.0, gt=0, le=60)

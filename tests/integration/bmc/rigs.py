@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from lab.ipmi_sim import IpmiSim
 from lab.lossy import Direction, LossyProxy
-from services.server_ops.adapters.bmc.pyghmi_bmc import Limits, PyghmiBmc
+from services.server_ops.adapters.bmc.governor import BmcGovernor
+from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.bmc.driver import Bmc
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from tests.integration.bmc.tap import Tap
@@ -66,7 +67,7 @@ class IpmiRig:
         self.proxy = proxy
         self.endpoint = endpoint(sim, proxy.port)
         self.tap = Tap(self.endpoint.password, seed)
-        self.driver = PyghmiBmc(limits)
+        self.driver = BmcGovernor(limits)
         self.bmc: Bmc = self.driver
         proxy.drop = self.tap
 

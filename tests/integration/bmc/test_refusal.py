@@ -11,7 +11,7 @@ import pytest
 from lab.ports import free_port
 from lab.process import Process
 from lab.stack import ROOT
-from services.server_ops.adapters.bmc.pyghmi_bmc import PyghmiBmc
+from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.bmc.command import ChassisCommand
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import BmcRefused
@@ -41,7 +41,7 @@ def endpoint(tmp_path: Path) -> Iterator[BmcEndpoint]:
 async def test_a_refusal_names_its_completion_code_and_the_session_lives_on(
     endpoint: BmcEndpoint,
 ) -> None:
-    driver = PyghmiBmc(LIMITS)
+    driver = BmcGovernor(LIMITS)
     try:
         await driver.send_once(endpoint, ChassisCommand.POWER_OFF)
         pids = driver.worker_pids()

@@ -1,22 +1,35 @@
-"""A worker process that talks to one BMC, and can be ended when it is late."""
+"""A worker process, seen from the service: calls go to it, and it can be ended when it is late."""
 
 import asyncio
+import itertools
 import multiprocessing
+import socket
 import threading
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any
 
-from services.server_ops.adapters.bmc import worker_process
-from services.server_ops.adapters.bmc.worker_process import Call, Failed, Raised, Returned
+from services.server_ops.adapters.bmc import messages, worker_process
+from services.server_ops.adapters.bmc.messages import (
+    Answer,
+    Call,
+    Emitted,
+    Ended,
+    Failed,
+    Given,
+    Raised,
+    Returned,
+)
+from services.server_ops.bmc.endpoint import BmcEndpoint
 
-T = TypeVar("T")
+LOGOUT_SECONDS = 2.0
 
-LOGOUT_SECONDS = 1.0
+MARGIN_SECONDS = 1.0
+"""A worker ends a late call itself. One that has not said so by then is ended."""
 
 # A new process is forked from a server that has imported pyghmi and done nothing with it: quick,
-# and no state of ours or of another BMC comes along.
+# and no state of ours comes along.
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([worker_process.__name__])
 
@@ -25,93 +38,165 @@ _turn = threading.Lock()
 
 
 class Lost(Exception):  # noqa: N818 - it says what happened
-    """No answer: the worker was late and was ended, died, or failed. The call may have run."""
+    """No answer: the worker died, or was ended, or failed. The call may have run."""
+
+
+class _Running:
+    """A process that runs, and the calls that wait for it."""
+
+    def __init__(
+        self,
+        process: BaseProcess,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self.process = process
+        self._reader = reader
+        self._writer = writer
+        self._waiting: dict[int, asyncio.Queue[Answer | None]] = {}
+        self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def alive(self) -> bool:
+        return not self._listening.done()
+
+    def begin(self, call: Call) -> asyncio.Queue[Answer | None]:
+        """Sends a call; what comes back, None at last when the process is gone."""
+        answers: asyncio.Queue[Answer | None] = asyncio.Queue()
+        self._waiting[call.number] = answers
+        self.send(call)
+        return answers
+
+    def end(self, number: int) -> None:
+        """Nobody waits for the call any more."""
+        del self._waiting[number]
+
+    def send(self, message: messages.Request) -> None:
+        with suppress(ConnectionError):
+            messages.send(self._writer, message)
+
+    async def close(self, patience: float) -> None:
+        """Lets the process log out, for so long, and ends it."""
+        self._listening.cancel()
+        self._writer.close()
+        await _finished(asyncio.to_thread(_stop, self.process, patience))
+        self._release()
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                answer: Answer = await messages.receive(self._reader)
+                if answer.number in self._waiting:
+                    self._waiting[answer.number].put_nowait(answer)
+        except EOFError:
+            self._release()
+
+    def _release(self) -> None:
+        for answers in self._waiting.values():
+            answers.put_nowait(None)
 
 
 class Worker:
-    """One process, one call at a time.
-
-    A pipe and a process, and no multiprocessing.Pool: a worker that is killed while it waits for
-    work holds the pool's lock for ever, and then even `Pool.terminate` hangs.
-    """
+    """One process, which is started when it is needed and replaced when it is gone."""
 
     def __init__(self) -> None:
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._running: _Running | None = None
+        self._starting = asyncio.Lock()
+        self._numbers = itertools.count()
 
     @property
     def pid(self) -> int | None:
         """Process id; None when there is no process."""
-        return self._process.pid if self._process else None
+        return self._running.process.pid if self._running and self._running.alive else None
 
-    async def call(self, function: Callable[..., T], *arguments: Any, seconds: float) -> T:
-        """Runs a function of the module `ipmi` in the process; a new one if there is none.
+    async def call(
+        self, endpoint: BmcEndpoint, method: str, *arguments: Any, seconds: float
+    ) -> Any:
+        """Runs a method of the BMC in the process; a new process if there is none.
 
-        Raises the BmcError that it raises, or Lost, after `seconds` at the latest.
+        Raises the BmcError that it raises, or Lost, soon after `seconds` at the latest.
         """
-        if self._pipe is not None and self._pipe.poll():
-            await self.end()  # it says something unasked: that it died
+        running = await self._process()
+        call = Call(next(self._numbers), endpoint, method, arguments, seconds)
+        answers = running.begin(call)
         try:
-            async with asyncio.timeout(seconds):
-                if self._pipe is None:
-                    await self._start()
-                answer = await self._exchange(Call(function, arguments, seconds))
-        except (TimeoutError, EOFError, OSError):
-            await self.end()
+            async with asyncio.timeout(seconds + MARGIN_SECONDS):
+                return _value(await answers.get())
+        except TimeoutError:
+            await running.close(0.0)
             raise Lost from None
         except asyncio.CancelledError:
-            await self.end()
+            running.send(Ended(call.number))
             raise
-        match answer:
-            case Returned(value):
-                result: T = value
-                return result
-            case Raised(error):
-                raise error
-            case Failed():
-                await self.end()  # its session may be in any state
-                raise Lost
-        raise AssertionError(answer)
-
-    async def log_out(self) -> None:
-        """Lets the process log out and end."""
-        await self._finish(LOGOUT_SECONDS)
-
-    async def end(self) -> None:
-        """Ends the process at once."""
-        await self._finish(0.0)
-
-    async def _start(self) -> None:
-        ours, theirs = _processes.Pipe()
-        process = _processes.Process(target=worker_process.serve, args=(theirs,), daemon=True)
-        self._process, self._pipe = process, ours
-        try:
-            # To its end, even when the call is given up: a process half started cannot be ended.
-            await _finished(asyncio.to_thread(_start, process))
         finally:
-            theirs.close()
+            running.end(call.number)
 
-    async def _exchange(self, call: Call) -> Returned | Raised | Failed:
-        assert self._pipe is not None  # noqa: S101
-        loop = asyncio.get_running_loop()
-        readable = asyncio.Event()
-        number = self._pipe.fileno()
-        loop.add_reader(number, readable.set)
+    async def stream(
+        self, endpoint: BmcEndpoint, method: str, given: asyncio.Queue[Any], *, seconds: float
+    ) -> AsyncIterator[Any]:
+        """As `call`, for one that emits: the first part within `seconds`, the others as they come.
+
+        What is put into `given` goes to the call.
+        """
+        running = await self._process()
+        call = Call(next(self._numbers), endpoint, method, (), seconds)
+        answers = running.begin(call)
+        giving = asyncio.create_task(_give(running, call.number, given))
         try:
-            self._pipe.send(call)  # small: the pipe takes it at once
-            await readable.wait()
+            while isinstance(answer := await answers.get(), Emitted):
+                yield answer.value
+            _value(answer)
         finally:
-            loop.remove_reader(number)
-        answer: Returned | Raised | Failed = self._pipe.recv()
-        return answer
+            giving.cancel()
+            running.send(Ended(call.number))
+            running.end(call.number)
 
-    async def _finish(self, patience: float) -> None:
-        process, pipe = self._process, self._pipe
-        self._process = self._pipe = None
-        if pipe is not None:
-            pipe.close()
-        if process is not None:
-            await _finished(asyncio.to_thread(_stop, process, patience))
+    async def close(self) -> None:
+        """Logs out everywhere and ends the process."""
+        async with self._starting:
+            if self._running is not None:
+                await self._running.close(LOGOUT_SECONDS)
+                self._running = None
+
+    async def _process(self) -> _Running:
+        async with self._starting:
+            if self._running is not None and not self._running.alive:
+                await self._running.close(0.0)
+                self._running = None
+            if self._running is None:
+                self._running = await _finished(_started())
+            return self._running
+
+
+def _value(answer: Answer | None) -> Any:
+    match answer:
+        case Returned(_, value):
+            return value
+        case Raised(_, error):
+            raise error
+        case Failed() | None:
+            raise Lost
+    raise AssertionError(answer)
+
+
+async def _give(running: _Running, number: int, given: asyncio.Queue[Any]) -> None:
+    while True:
+        running.send(Given(number, await given.get()))
+
+
+async def _started() -> _Running:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    process = _processes.Process(target=worker_process.serve, args=(theirs,), daemon=True)
+    try:
+        await asyncio.to_thread(_start, process)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    return _Running(process, reader, writer)
 
 
 def _start(process: BaseProcess) -> None:
@@ -120,21 +205,19 @@ def _start(process: BaseProcess) -> None:
 
 
 def _stop(process: BaseProcess, patience: float) -> None:
-    if process.pid is None:
-        return
     if patience:
         process.join(patience)
-    with _turn:
+    with _turn, suppress(ValueError):  # ended by somebody else
         process.kill()
         process.join()
         process.close()
 
 
-async def _finished(work: Any) -> None:
+async def _finished(work: Any) -> Any:
     """Waits for work to its end, and is cancelled only then."""
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         await task
         raise

@@ -1,14 +1,20 @@
 """A BMC driver without BMCs: machines in memory, and knobs for what goes wrong."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
+from services.server_ops.bmc.contact import Result, Stage, StageResult
+from services.server_ops.bmc.driver import Console
 from services.server_ops.bmc.endpoint import BmcEndpoint
-from services.server_ops.bmc.errors import BmcAuthFailed, BmcRefused, BmcUnreachable
+from services.server_ops.bmc.errors import BmcAuthFailed, BmcRefused, BmcUnreachable, LogErased
+from services.server_ops.bmc.event import LogCursor, LogEvent, LogPage
+from services.server_ops.bmc.identity import Feature, Identity
 from services.server_ops.bmc.observation import Observation, PowerState, RestartEvent, SelMark
+from services.server_ops.bmc.sensor import Sensor
 
 SYSTEM_BOOT = 0x1D  # IPMI 2.0 table 42-3
 
@@ -17,6 +23,8 @@ _POWER = {
     ChassisCommand.SOFT_SHUTDOWN: PowerState.OFF,
     ChassisCommand.POWER_ON: PowerState.ON,
 }
+
+IDENTITY = Identity("1.02", "674", "256", "2.0", "", frozenset(Feature))
 
 
 class Trouble(Enum):
@@ -44,6 +52,9 @@ class FakeMachine:
     restarts_visibly: bool = True
     executed: list[ChassisCommand] = field(default_factory=list)
     starts: list[RestartEvent] = field(default_factory=list)
+    identity: Identity = IDENTITY
+    sensors: tuple[Sensor, ...] = ()
+    log: list[LogEvent] = field(default_factory=list)
 
     def execute(self, command: ChassisCommand) -> None:
         self.executed.append(command)
@@ -57,6 +68,23 @@ class FakeMachine:
         if self.restarts_visibly:
             number = len(self.starts) + 1
             self.starts.append(RestartEvent(number, SYSTEM_BOOT, timestamp=number))
+
+
+class FakeConsole:
+    """Implements Console: says what is typed."""
+
+    def __init__(self) -> None:
+        self._typed: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def output(self) -> AsyncIterator[bytes]:
+        while data := await self._typed.get():
+            yield data
+
+    async def write(self, data: bytes) -> None:
+        await self._typed.put(data)
+
+    async def send_break(self) -> None:
+        await self._typed.put(b"")
 
 
 class FakeBmc:
@@ -89,6 +117,39 @@ class FakeBmc:
             if machine.trouble is Trouble.LOSES_REPLY:
                 return CommandOutcome.UNKNOWN
             return CommandOutcome.ACKNOWLEDGED
+
+    async def power(self, endpoint: BmcEndpoint) -> PowerState:
+        return (await self.observe(endpoint)).power
+
+    async def identify(self, endpoint: BmcEndpoint) -> Identity:
+        async with self._turn(endpoint):
+            return self._login(endpoint).identity
+
+    async def sensors(self, endpoint: BmcEndpoint) -> tuple[Sensor, ...]:
+        async with self._turn(endpoint):
+            return self._login(endpoint).sensors
+
+    async def events(self, endpoint: BmcEndpoint, after: LogCursor | None, limit: int) -> LogPage:
+        async with self._turn(endpoint):
+            log = self._login(endpoint).log
+            begin = after.record if after else 0
+            if after and after.erased:
+                raise LogErased
+            following = LogCursor(begin + limit, 0) if begin + limit < len(log) else None
+            return LogPage(tuple(log[begin : begin + limit]), following, len(log), 0.0)
+
+    async def test(self, endpoint: BmcEndpoint) -> tuple[StageResult, ...]:
+        try:
+            async with self._turn(endpoint):
+                self._login(endpoint)
+        except (BmcUnreachable, BmcAuthFailed):
+            return tuple(StageResult(stage, Result.FAILED, 0.1) for stage in Stage)
+        return tuple(StageResult(stage, Result.PASSED, 0.1) for stage in Stage)
+
+    @asynccontextmanager
+    async def console(self, endpoint: BmcEndpoint) -> AsyncIterator[Console]:
+        self._login(endpoint)
+        yield FakeConsole()
 
     async def close(self) -> None:
         self.closed = True

@@ -1,0 +1,315 @@
+"""The BMC governor: one session a BMC, calls one after another and spaced, and our own deadlines.
+
+A BMC has about four session slots, answers slowly, and falls over under load. So every call to one
+goes through its line here, whoever makes it.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from services.server_ops.adapters.bmc.limits import Limits
+from services.server_ops.adapters.bmc.worker import Lost, Worker
+from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
+from services.server_ops.bmc.contact import Result, Stage, StageResult
+from services.server_ops.bmc.driver import Console
+from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.errors import (
+    BmcAuthFailed,
+    BmcError,
+    BmcUnreachable,
+    ConsoleTaken,
+    Trouble,
+)
+from services.server_ops.bmc.event import LogCursor, LogPage
+from services.server_ops.bmc.identity import Identity
+from services.server_ops.bmc.observation import Observation, PowerState, SelMark
+from services.server_ops.bmc.sensor import Sensor
+
+_TYPED_PIECES = 256
+"""So many pieces of what is typed on a console wait for a slow one."""
+
+Refused = Callable[[BmcEndpoint], Awaitable[None]]
+
+
+async def _nobody(_endpoint: BmcEndpoint) -> None:
+    """Nobody wants to know."""
+
+
+class _Line:
+    """One BMC: whose turn it is, and how it did lately."""
+
+    def __init__(self, endpoint: BmcEndpoint, worker: Worker) -> None:
+        self.endpoint = endpoint
+        self.worker = worker
+        self.turn = asyncio.Lock()
+        self.users = 0
+        """Calls that have the turn or wait for it."""
+        self.next_time = 0.0
+        """When the next call may begin, on the event loop's clock."""
+        self.failures = 0
+        """Failed calls in a row."""
+        self.left_alone_until = 0.0
+        self.refused: BmcEndpoint | None = None
+        """The login that the BMC refused: it is never tried again."""
+        self.console = False
+        """Whether the serial console is attached."""
+        self.rest: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        """It rests no longer."""
+        if self.rest is not None:
+            self.rest.cancel()
+            self.rest = None
+
+
+class BmcGovernor:
+    """Implements Bmc. Deadlines count from when it is a call's turn."""
+
+    def __init__(self, limits: Limits | None = None, refused: Refused = _nobody) -> None:
+        """`refused` is told of a login that a BMC refuses."""
+        self._limits = limits or Limits()
+        self._refused = refused
+        self._workers = [Worker() for _ in range(self._limits.workers)]
+        self._lines: dict[tuple[str, int], _Line] = {}
+        self._resting: set[asyncio.Task[None]] = set()
+
+    async def power(self, endpoint: BmcEndpoint) -> PowerState:
+        """See Bmc."""
+        power: PowerState = await self._read(endpoint, "power", self._limits.power_seconds)
+        return power
+
+    async def observe(self, endpoint: BmcEndpoint, since: SelMark | None = None) -> Observation:
+        """See Bmc. Asked of a BMC that is left alone too: an operation waits for it."""
+        line = self._line(endpoint)
+        async with self._turn(line, endpoint):
+            seen: Observation = await self._call(
+                line, endpoint, "observe", since, seconds=self._limits.observe_seconds
+            )
+            return seen
+
+    async def send_once(self, endpoint: BmcEndpoint, command: ChassisCommand) -> CommandOutcome:
+        """See Bmc."""
+        limits = self._limits
+        line = self._line(endpoint)
+        async with self._turn(line, endpoint):
+            await self._call(line, endpoint, "prepare", seconds=limits.login_seconds)
+            answer = limits.answer_seconds
+            # Its own time is `answer`; ended from outside, it would not say what is known.
+            seconds = answer + limits.login_seconds
+            try:
+                outcome: CommandOutcome = await line.worker.call(
+                    endpoint, "send_once", command, answer, seconds=seconds
+                )
+            except Lost:
+                return CommandOutcome.UNKNOWN  # it may have left before
+            return outcome
+
+    async def identify(self, endpoint: BmcEndpoint) -> Identity:
+        """See Bmc."""
+        identity: Identity = await self._read(endpoint, "identify", self._limits.observe_seconds)
+        return identity
+
+    async def sensors(self, endpoint: BmcEndpoint) -> tuple[Sensor, ...]:
+        """See Bmc."""
+        sensors: tuple[Sensor, ...] = await self._read(
+            endpoint, "sensors", self._limits.read_seconds
+        )
+        return sensors
+
+    async def events(self, endpoint: BmcEndpoint, after: LogCursor | None, limit: int) -> LogPage:
+        """See Bmc."""
+        page: LogPage = await self._read(
+            endpoint, "events", self._limits.read_seconds, after, limit
+        )
+        return page
+
+    async def test(self, endpoint: BmcEndpoint) -> tuple[StageResult, ...]:
+        """See Bmc. Raises ConsoleTaken: it needs the session that the console has."""
+        line = self._line(endpoint)
+        if line.console:
+            raise ConsoleTaken
+        seconds = self._limits.login_seconds
+        try:
+            async with self._turn(line, endpoint):
+                results: tuple[StageResult, ...] = await self._call(
+                    line, endpoint, "test", seconds, seconds=seconds
+                )
+        except BmcAuthFailed:
+            detail = "the BMC refused this login before; it is not tried again until it is changed"
+            return tuple(StageResult(stage, Result.SKIPPED, 0.0, detail) for stage in Stage)
+        except BmcUnreachable:
+            return (
+                StageResult(Stage.PING, Result.FAILED, seconds, "the BMC does not answer"),
+                StageResult(Stage.SESSION, Result.SKIPPED, 0.0),
+                StageResult(Stage.PASSWORD, Result.SKIPPED, 0.0),
+            )
+        if any(each.stage is Stage.PASSWORD and each.wrong for each in results):
+            await self._refuse(line, endpoint)
+        return results
+
+    @asynccontextmanager
+    async def console(self, endpoint: BmcEndpoint) -> AsyncIterator[Console]:
+        """See Bmc. Other calls go on meanwhile, on the same session."""
+        line = self._line(endpoint)
+        self._admit(line, endpoint)
+        if line.console:
+            raise ConsoleTaken
+        line.console = True
+        line.wake()
+        attached = _AttachedConsole(line, endpoint, self._limits.login_seconds)
+        try:
+            yield attached
+        finally:
+            await attached.close()
+            line.console = False
+            self._let_rest_later(line)
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that live."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    async def close(self) -> None:
+        """See Bmc."""
+        for line in self._lines.values():
+            line.wake()
+        await asyncio.gather(*self._resting)
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    async def _read(
+        self, endpoint: BmcEndpoint, method: str, seconds: float, *arguments: Any
+    ) -> Any:
+        """A call that a BMC which does not answer is spared of."""
+        line = self._line(endpoint)
+        self._spare(line)
+        async with self._turn(line, endpoint):
+            self._spare(line)  # what was found out while this call waited
+            return await self._call(line, endpoint, method, *arguments, seconds=seconds)
+
+    async def _call(
+        self, line: _Line, endpoint: BmcEndpoint, method: str, *arguments: Any, seconds: float
+    ) -> Any:
+        try:
+            answer = await line.worker.call(endpoint, method, *arguments, seconds=seconds)
+        except Lost:
+            self._failed(line)
+            raise BmcUnreachable from None
+        except BmcUnreachable:
+            self._failed(line)
+            raise
+        except BmcAuthFailed:
+            await self._refuse(line, endpoint)
+            raise
+        except BmcError:
+            line.failures = 0  # it answered
+            raise
+        line.failures = 0
+        return answer
+
+    def _line(self, endpoint: BmcEndpoint) -> _Line:
+        key = (endpoint.address, endpoint.port)
+        line = self._lines.get(key)
+        if line is None:
+            place = zlib.crc32(f"{endpoint.address} {endpoint.port}".encode())
+            worker = self._workers[place % len(self._workers)]
+            line = self._lines[key] = _Line(endpoint, worker)
+        return line
+
+    @asynccontextmanager
+    async def _turn(self, line: _Line, endpoint: BmcEndpoint) -> AsyncIterator[None]:
+        """The line for this call alone, some time after the call before."""
+        loop = asyncio.get_running_loop()
+        self._admit(line, endpoint)
+        if line.users > self._limits.queue:
+            raise BmcUnreachable(Trouble.TOO_MANY_CALLS, self._limits.back_off_seconds)
+        line.users += 1
+        line.wake()
+        try:
+            async with line.turn:
+                self._admit(line, endpoint)
+                line.endpoint = endpoint
+                await asyncio.sleep(max(0.0, line.next_time - loop.time()))
+                try:
+                    yield
+                finally:
+                    line.next_time = loop.time() + self._limits.spacing_seconds
+        finally:
+            line.users -= 1
+            self._let_rest_later(line)
+
+    def _admit(self, line: _Line, endpoint: BmcEndpoint) -> None:
+        if endpoint.refused or line.refused == endpoint:
+            raise BmcAuthFailed
+
+    def _spare(self, line: _Line) -> None:
+        left = line.left_alone_until - asyncio.get_running_loop().time()
+        if left > 0:
+            raise BmcUnreachable(Trouble.BACKING_OFF, left)
+
+    def _failed(self, line: _Line) -> None:
+        limits = self._limits
+        line.failures += 1
+        times = line.failures - limits.failures
+        if times >= 0:
+            # Then the next call goes through, as a try: it closes this again, or doubles it.
+            pause = min(
+                limits.back_off_seconds * 2.0 ** min(times, 30), limits.back_off_seconds_max
+            )
+            line.left_alone_until = asyncio.get_running_loop().time() + pause
+
+    async def _refuse(self, line: _Line, endpoint: BmcEndpoint) -> None:
+        if line.refused != endpoint:
+            line.refused = endpoint
+            await self._refused(endpoint)
+
+    def _let_rest_later(self, line: _Line) -> None:
+        if line.users or line.console:
+            return
+        line.wake()
+        loop = asyncio.get_running_loop()
+        line.rest = loop.call_later(self._limits.idle_seconds, self._let_rest, line)
+
+    def _let_rest(self, line: _Line) -> None:
+        line.rest = None
+        task = asyncio.get_running_loop().create_task(self._rest(line))
+        self._resting.add(task)
+        task.add_done_callback(self._resting.discard)
+
+    async def _rest(self, line: _Line) -> None:
+        # In the line's own turn: who comes now waits for the logout, so that the BMC never has two
+        # sessions of ours.
+        async with line.turn:
+            if line.users or line.console or line.worker.pid is None:
+                return
+            with suppress(Lost, BmcError):
+                await line.worker.call(line.endpoint, "drop", seconds=self._limits.power_seconds)
+
+
+class _AttachedConsole:
+    """Implements Console."""
+
+    def __init__(self, line: _Line, endpoint: BmcEndpoint, seconds: float) -> None:
+        self._typed: asyncio.Queue[bytes | None] = asyncio.Queue(_TYPED_PIECES)
+        self._stream = line.worker.stream(endpoint, "attach", self._typed, seconds=seconds)
+
+    async def output(self) -> AsyncIterator[bytes]:
+        """See Console."""
+        try:
+            async for data in self._stream:
+                yield data
+        except Lost:
+            raise BmcUnreachable from None
+
+    async def write(self, data: bytes) -> None:
+        """See Console."""
+        if data:
+            await self._typed.put(data)
+
+    async def send_break(self) -> None:
+        """See Console."""
+        await self._typed.put(None)
+
+    async def close(self) -> None:
+        await self._stream.aclose()  # type: ignore[attr-defined]
