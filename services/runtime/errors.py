@@ -45,6 +45,11 @@ _CODES: Mapping["Reason.ValueType", int] = {
     Reason.SECOND_FACTOR_REQUIRED: code_pb2.UNAUTHENTICATED,
     Reason.KEY_NOT_ACTIVE: code_pb2.FAILED_PRECONDITION,
     Reason.NOT_SET_UP: code_pb2.FAILED_PRECONDITION,
+    Reason.SHUTDOWN_NOT_SEEN: code_pb2.DEADLINE_EXCEEDED,
+    Reason.NOT_CANCELLABLE: code_pb2.FAILED_PRECONDITION,
+    Reason.CONSOLE_TAKEN: code_pb2.ABORTED,
+    Reason.BMC_UNSUPPORTED: code_pb2.FAILED_PRECONDITION,
+    Reason.EVENT_LOG_ERASED: code_pb2.ABORTED,
 }
 """The google.rpc.Code that each reason travels with."""
 

@@ -10,6 +10,8 @@ from f2h.server_ops.v1 import (
     inventory_pb2_grpc,
     operation_pb2,
     operation_pb2_grpc,
+    power_pb2,
+    power_pb2_grpc,
     reboot_pb2,
     reboot_pb2_grpc,
     server_pb2,
@@ -30,10 +32,16 @@ from services.runtime.sealing import Sealer
 from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.durable import DurableWorkflows
-from services.server_ops.reboot.request import RequestReboot
-from services.server_ops.reboot.workflow import Patience, Reboot
+from services.server_ops.operations.cancel import CancelOperation
+from services.server_ops.operations.operation import Kind
+from services.server_ops.operations.request import RequestOperation
+from services.server_ops.operations.workflow import Act, Workflow
+from services.server_ops.power.change import ChangePower
+from services.server_ops.power.chassis import Chassis, Patience
+from services.server_ops.reboot.workflow import Reboot
 from services.server_ops.rpc.inventory import InventoryServicer
 from services.server_ops.rpc.operations import OperationServicer
+from services.server_ops.rpc.power import PowerServicer
 from services.server_ops.rpc.reboots import RebootServicer
 from services.server_ops.rpc.servers import ServerServicer
 from services.server_ops.settings import ServerOpsSettings
@@ -43,7 +51,13 @@ from services.server_ops.store.servers import SqlServers
 TAKEOVER_SECONDS = 15.0
 """How long a process that takes over after a crash looks for a restart, however late it comes."""
 
-MODULES = (inventory_pb2, operation_pb2, reboot_pb2, server_pb2)
+MODULES = (inventory_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2)
+
+ASKED_BY = {
+    Kind.REBOOT: "/f2h.server_ops.v1.RebootService/RebootServer",
+    Kind.POWER: "/f2h.server_ops.v1.PowerService/ChangePower",
+}
+"""The RPC that asks for operations of each kind."""
 
 SERVICES = tuple(
     service.full_name
@@ -67,10 +81,16 @@ async def build(
         takeover_seconds=min(settings.restart_seconds, TAKEOVER_SECONDS),
         poll_seconds=settings.restart_poll_seconds,
     )
-    reboot = Reboot(servers, operations, bmc, durable=durable, clock=clock, patience=patience)
-    request_reboot = RequestReboot(servers, operations, durable.start, clock, uuid4)
+    chassis = Chassis(servers, operations, bmc, clock=clock, patience=patience)
+    acts: dict[Kind, Act] = {
+        Kind.REBOOT: Reboot(chassis, clock),
+        Kind.POWER: ChangePower(chassis, clock),
+    }
+    workflow = Workflow(operations, acts, durable, clock)
+    request_operation = RequestOperation(servers, operations, durable.start, clock, uuid4)
 
     access = rules(*MODULES)
+    asked_with = {kind: access[path].capability for kind, path in ASKED_BY.items()}
     auth = grpc.aio.insecure_channel(settings.auth)
     identify = Identify(
         access,
@@ -84,15 +104,18 @@ async def build(
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
             InventoryServicer(servers, clock), to
         )
-        operation_pb2_grpc.add_OperationServiceServicer_to_server(OperationServicer(operations), to)
-        reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_reboot), to)
+        operation_pb2_grpc.add_OperationServiceServicer_to_server(
+            OperationServicer(operations, CancelOperation(operations, clock), asked_with), to
+        )
+        power_pb2_grpc.add_PowerServiceServicer_to_server(PowerServicer(request_operation), to)
+        reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_operation), to)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
 
     try:
-        durable.launch(reboot.run)
+        durable.launch(workflow.run)
         for operation in await operations.unfinished():
             if await durable.gave_up(operation.id):
-                await reboot.give_up(operation.id)
+                await workflow.give_up(operation.id)
             else:
                 await durable.start(operation.id)  # it may have been accepted and not started
         layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))

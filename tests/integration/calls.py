@@ -48,6 +48,7 @@ SAMPLES: dict[str, Any] = {
     "role": "MEMBER",
     "method": "/f2h.server_ops.v1.RebootService/RebootServer",
     "outcome": "ACCEPTED",
+    "action": "ON",
 }
 """A valid value for every field that some request needs."""
 

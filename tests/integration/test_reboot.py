@@ -102,14 +102,27 @@ def test_a_wrong_bmc_password_ends_the_operation_at_once(system: System, bmc: Ip
     assert "wrong" not in str(operation)
 
 
-def test_soft_is_part_of_the_contract_and_says_that_it_is_not_built(
-    system: System, bmc: IpmiSim
-) -> None:
+def test_a_soft_reboot_shuts_down_and_starts_again(system: System, bmc: IpmiSim) -> None:
     server = system.server(bmc)
     key = system.key(server)
-    body = {"mode": "SOFT"}
+    body = {"mode": "SOFT", "shutdown_seconds": 10}
     answer = system.rest("POST", f"/api/servers/{server}/reboot", key, json=body)
-    assert (answer.status_code, reason(answer)) == (501, "NOT_IMPLEMENTED")
+    operation = system.finished(answer.json()["name"], key)
+    assert operation["response"]["proof"] == "POWER_OFF_THEN_ON", operation
+    assert bmc.executed() == ["soft_shutdown", "power_1"]
+    assert [step["state"] for step in operation["metadata"]["steps"]] == ["DONE"] * 5
+
+
+@pytest.mark.parametrize(
+    "body", [{"shutdown_seconds": 30}, {"mode": "HARD", "hard_if_not_shut_down": True}], ids=str
+)
+def test_what_is_for_the_mode_soft_alone_is_refused_with_another(
+    system: System, bmc: IpmiSim, body: dict[str, object]
+) -> None:
+    server = system.server(bmc)
+    answer = system.rest("POST", f"/api/servers/{server}/reboot", system.key(server), json=body)
+    assert (answer.status_code, reason(answer)) == (400, "INVALID_REQUEST")
+    assert "SOFT" in answer.text
     assert bmc.executed() == []
 
 

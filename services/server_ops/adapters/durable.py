@@ -8,11 +8,11 @@ from uuid import UUID
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from services.server_ops.operations.operation import WrongState
-from services.server_ops.reboot.workflow import OperationFailed
+from services.server_ops.operations.workflow import OperationFailed
 
 T = TypeVar("T")
 
-WORKFLOW_VERSION = "1"
+WORKFLOW_VERSION = "2"
 """Changes when a workflow's steps change: only the version that began one recovers it."""
 
 _GAVE_UP = frozenset({"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
@@ -25,7 +25,7 @@ STEP_BACKOFF = 2.0
 
 
 class DurableWorkflows:
-    """Implements reboot.workflow.Durable and starts workflows. One a process."""
+    """Implements operations.workflow.Durable and starts workflows. One a process."""
 
     def __init__(self, url: str, instance: str) -> None:
         """`url` is the system database; `instance` names this process, the same after a restart."""
@@ -46,11 +46,11 @@ class DurableWorkflows:
         Called within the event loop that everything else runs in.
         """
 
-        @DBOS.workflow(name="reboot")
-        async def reboot(operation: str) -> None:
+        @DBOS.workflow(name="operation")
+        async def workflow(operation: str) -> None:
             await run(UUID(operation))
 
-        self._run = reboot
+        self._run = workflow
         DBOS.launch()
         logging.getLogger("dbos").setLevel(logging.ERROR)
 
@@ -63,7 +63,9 @@ class DurableWorkflows:
     async def gave_up(self, operation: UUID) -> bool:
         """Whether the workflow of an operation ended without success and will not be taken up."""
         status = await DBOS.get_workflow_status_async(str(operation))
-        return status is not None and status.status in _GAVE_UP
+        if status is None:
+            return False
+        return status.status in _GAVE_UP or status.app_version != WORKFLOW_VERSION
 
     async def step(self, name: str, run: Callable[[], Awaitable[T]]) -> T:
         """Runs a step of the present workflow, or answers what it answered before a crash."""

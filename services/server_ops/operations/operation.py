@@ -15,6 +15,7 @@ class Kind(StrEnum):
     """What an operation does."""
 
     REBOOT = "REBOOT"
+    POWER = "POWER"
 
 
 class Fault(StrEnum):
@@ -67,13 +68,18 @@ class Operation:
     end_time: datetime | None = None
     failure: Failure | None = None
     result: Mapping[str, str] = field(default_factory=dict)
-    sent_time: datetime | None = None
-    """When the one command of the operation was about to be sent: it is never sent twice."""
+    sent: Mapping[int, datetime] = field(default_factory=dict)
+    """Step by step, when its command was about to be sent: it is never sent twice."""
 
     @property
     def name(self) -> str:
         """Its resource name."""
         return f"operations/{self.id}"
+
+    @property
+    def sent_time(self) -> datetime | None:
+        """When the last command was about to be sent; None: the machine was not touched."""
+        return max(self.sent.values(), default=None)
 
     @property
     def done(self) -> bool:
@@ -90,6 +96,10 @@ class WrongState(Exception):  # noqa: N818
     """An event that cannot happen in the operation's state."""
 
 
+class AlreadySent(Exception):  # noqa: N818
+    """The command was sent, or was about to be."""
+
+
 def begin_step(operation: Operation, index: int, now: datetime) -> Operation:
     """The operation at its step `index`. A step that is begun again keeps its start time."""
     begun = _apply(operation, Event.BEGIN, now)
@@ -100,14 +110,18 @@ def begin_step(operation: Operation, index: int, now: datetime) -> Operation:
 
 
 def end_step(operation: Operation, index: int, now: datetime) -> Operation:
-    """The operation with its step `index` done."""
+    """The operation with its step `index` done. Raises WrongState when the operation has ended."""
+    if operation.done:
+        raise WrongState(operation.id, operation.state)
     step = replace(operation.steps[index], state=StepState.DONE, end_time=now)
     return replace(_with_step(operation, index, step), update_time=now)
 
 
 def succeed(operation: Operation, result: Mapping[str, str], now: datetime) -> Operation:
-    """The operation, done and seen to be done."""
-    return replace(_apply(operation, Event.SUCCEED, now), end_time=now, result=result)
+    """The operation, done and seen to be done. A step that had nothing to do is done too."""
+    steps = tuple(replace(step, state=StepState.DONE) for step in operation.steps)
+    succeeded = _apply(operation, Event.SUCCEED, now)
+    return replace(succeeded, end_time=now, result=result, steps=steps)
 
 
 def fail(operation: Operation, failure: Failure, now: datetime) -> Operation:
@@ -122,11 +136,31 @@ def fail(operation: Operation, failure: Failure, now: datetime) -> Operation:
     return replace(failed, end_time=now, failure=failure, steps=steps)
 
 
-def mark_sent(operation: Operation, now: datetime) -> Operation:
-    """The operation with its command about to be sent. Raises WrongState when it was before."""
-    if operation.sent_time is not None:
-        raise WrongState(operation.id)
-    return replace(operation, sent_time=now, update_time=now)
+def cancel(operation: Operation, now: datetime) -> Operation:
+    """The operation, ended on request, before anything was changed.
+
+    Raises AlreadySent when it is past that, and WrongState when it has ended.
+    """
+    cancelled = _apply(operation, Event.CANCEL, now)
+    if operation.sent:
+        raise AlreadySent(operation.id)
+    steps = tuple(
+        replace(step, state=StepState.TODO) if step.state == StepState.DOING else step
+        for step in operation.steps
+    )
+    return replace(cancelled, end_time=now, steps=steps)
+
+
+def mark_sent(operation: Operation, index: int, now: datetime) -> Operation:
+    """The operation with the command of its step `index` about to be sent.
+
+    Raises AlreadySent when it was before, and WrongState when the operation has ended.
+    """
+    if operation.state != State.RUNNING:
+        raise WrongState(operation.id, operation.state)
+    if index in operation.sent:
+        raise AlreadySent(operation.id, index)
+    return replace(operation, sent={**operation.sent, index: now}, update_time=now)
 
 
 def _apply(operation: Operation, event: Event, now: datetime) -> Operation:

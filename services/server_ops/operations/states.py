@@ -20,6 +20,7 @@ class Event(StrEnum):
     BEGIN = "begin"
     SUCCEED = "succeed"
     FAIL = "fail"
+    CANCEL = "cancel"
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
@@ -29,6 +30,9 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.RUNNING, Event.SUCCEED): State.SUCCEEDED,
     (State.PENDING, Event.FAIL): State.FAILED,
     (State.RUNNING, Event.FAIL): State.FAILED,
+    (State.PENDING, Event.CANCEL): State.CANCELLED,
+    # Only until a command was sent: see `cancel`.
+    (State.RUNNING, Event.CANCEL): State.CANCELLED,
 }
 
 HOLDING = (State.PENDING, State.RUNNING)

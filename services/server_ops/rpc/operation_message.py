@@ -1,14 +1,18 @@
 """An operation as the google.longrunning.Operation that callers get."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from f2h.access.v1.reason_pb2 import Reason
-from f2h.server_ops.v1 import operation_pb2, reboot_pb2
+from f2h.server_ops.v1 import operation_pb2, power_pb2, reboot_pb2
 from google.longrunning import operations_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, status_pb2
 
 from services.runtime import timestamps
 from services.runtime.errors import ApiError
-from services.server_ops.operations.operation import Operation, Step
+from services.server_ops.operations.operation import Kind, Operation, Step
+from services.server_ops.operations.states import State
 
 Metadata = operation_pb2.OperationMetadata
 
@@ -34,16 +38,35 @@ def pack(operation: Operation) -> operations_pb2.Operation:
         failure = operation.failure
         error = ApiError(Reason.Value(failure.reason), failure.message, metadata=failure.metadata)
         message.error.CopyFrom(error.status())
+    elif operation.state == State.SUCCEEDED:
+        message.response.Pack(_RESPONSES[operation.kind](operation.result))
     elif operation.done:
-        message.response.Pack(
-            reboot_pb2.RebootServerResponse(
-                proof=reboot_pb2.RebootServerResponse.Proof.Value(operation.result["proof"]),
-                restart_time=timestamps.pack(
-                    datetime.fromisoformat(operation.result["restart_time"])
-                ),
-            )
-        )
+        text = "It was cancelled before anything was changed."
+        message.error.CopyFrom(status_pb2.Status(code=code_pb2.CANCELLED, message=text))
     return message
+
+
+def _reboot(result: Mapping[str, str]) -> Message:
+    return reboot_pb2.RebootServerResponse(
+        proof=reboot_pb2.RebootServerResponse.Proof.Value(result["proof"]),
+        restart_time=timestamps.pack(datetime.fromisoformat(result["restart_time"])),
+    )
+
+
+def _power(result: Mapping[str, str]) -> Message:
+    return power_pb2.ChangePowerResponse(
+        power=power_pb2.Power(
+            state=power_pb2.Power.State.Value(result["power"]),
+            observe_time=timestamps.pack(datetime.fromisoformat(result["observe_time"])),
+        ),
+        changed=result["changed"] == str(True),
+    )
+
+
+_RESPONSES: Mapping[Kind, Callable[[Mapping[str, str]], Message]] = {
+    Kind.REBOOT: _reboot,
+    Kind.POWER: _power,
+}
 
 
 def _pack_step(step: Step) -> operation_pb2.OperationStep:

@@ -106,7 +106,7 @@ def _columns(operation: Operation) -> dict[str, Any]:
         "create_time": operation.create_time,
         "update_time": operation.update_time,
         "end_time": operation.end_time,
-        "sent_time": operation.sent_time,
+        "sent": {str(step): time.isoformat() for step, time in operation.sent.items()},
     }
 
 
@@ -126,7 +126,7 @@ def _operation(row: OperationRow | Row[*tuple[Any, ...]]) -> Operation:
         end_time=utc(row.end_time) if row.end_time else None,
         failure=_unpack_failure(row.failure) if row.failure else None,
         result=row.result,
-        sent_time=utc(row.sent_time) if row.sent_time else None,
+        sent={int(step): datetime.fromisoformat(time) for step, time in row.sent.items()},
     )
 
 

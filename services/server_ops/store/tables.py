@@ -73,7 +73,7 @@ class OperationRow(SQLModel, table=True):
     create_time: datetime = _time()
     update_time: datetime = _time()
     end_time: datetime | None = _time(nullable=True)
-    sent_time: datetime | None = _time(nullable=True)
+    sent: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
 
 
 HOLDS = col(OperationRow.state).in_([literal_column(f"'{state}'") for state in HOLDING])

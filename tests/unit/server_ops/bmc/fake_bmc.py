@@ -50,6 +50,10 @@ class FakeMachine:
     trouble: Trouble = Trouble.NONE
     completion_code: int = 0xD5
     restarts_visibly: bool = True
+    heeds_the_system: bool = True
+    """Whether its operating system shuts down when it is asked to."""
+    goes_off_after_looks: int = 0
+    """It switches off by itself after so many looks; 0: it does not."""
     executed: list[ChassisCommand] = field(default_factory=list)
     starts: list[RestartEvent] = field(default_factory=list)
     identity: Identity = IDENTITY
@@ -58,6 +62,8 @@ class FakeMachine:
 
     def execute(self, command: ChassisCommand) -> None:
         self.executed.append(command)
+        if command is ChassisCommand.SOFT_SHUTDOWN and not self.heeds_the_system:
+            return
         was, self.power = self.power, _POWER.get(command, self.power)
         started = command in {ChassisCommand.HARD_RESET, ChassisCommand.POWER_CYCLE}
         if (started or was != self.power) and self.power == PowerState.ON:
@@ -100,6 +106,10 @@ class FakeBmc:
     async def observe(self, endpoint: BmcEndpoint, since: SelMark | None = None) -> Observation:
         async with self._turn(endpoint):
             machine = self._login(endpoint)
+            if machine.goes_off_after_looks:
+                machine.goes_off_after_looks -= 1
+                if not machine.goes_off_after_looks:
+                    machine.power = PowerState.OFF
             count = len(machine.starts)
             mark = SelMark(count or None, 0)
             events = machine.starts[since.last_record or 0 :] if since else []

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.server_ops.operations.operation import (
+    AlreadySent,
     Failure,
     Fault,
     Kind,
@@ -16,6 +17,7 @@ from services.server_ops.operations.operation import (
     Step,
     WrongState,
     begin_step,
+    cancel,
     end_step,
     fail,
     mark_sent,
@@ -31,7 +33,8 @@ CHANGES: dict[str, Callable[[Operation, datetime], Operation]] = {
     "end 0": lambda o, now: end_step(o, 0, now),
     "begin 1": lambda o, now: begin_step(o, 1, now),
     "end 1": lambda o, now: end_step(o, 1, now),
-    "sent": mark_sent,
+    "sent": lambda o, now: mark_sent(o, 1, now),
+    "cancel": cancel,
     "succeed": lambda o, now: succeed(o, {"proof": "EVENT_LOG"}, now),
     "fail": lambda o, now: fail(o, FAILURE, now),
 }
@@ -65,14 +68,15 @@ def test_whatever_happens_it_ends_at_most_once_and_holds_its_server_until_then(
         now += timedelta(seconds=1)
         try:
             changed = CHANGES[name](current, now)
-        except WrongState:
+        except (WrongState, AlreadySent):
             continue
         assert changed.update_time == now
         assert changed.done == (changed.state not in HOLDING)
         if current.done:
             assert (changed.state, changed.end_time) == (current.state, current.end_time)
-        if current.sent_time is not None:
-            assert changed.sent_time == current.sent_time
+        if current.sent:
+            assert changed.sent == current.sent
+            assert changed.state != State.CANCELLED
         current = changed
 
 
@@ -88,10 +92,24 @@ def test_a_step_that_is_begun_again_after_a_crash_keeps_its_start_time() -> None
     assert again.steps[0].start_time == NOW
 
 
-def test_the_command_can_be_marked_as_sent_once_only() -> None:
-    sent = mark_sent(operation(), NOW)
-    with pytest.raises(WrongState):
-        mark_sent(sent, NOW)
+def test_a_steps_command_can_be_marked_as_sent_once_only() -> None:
+    sent = mark_sent(begin_step(operation(), 1, NOW), 1, NOW)
+    with pytest.raises(AlreadySent):
+        mark_sent(sent, 1, NOW)
+    later = NOW + timedelta(seconds=9)
+    assert mark_sent(sent, 0, later).sent_time == later
+
+
+def test_no_command_is_marked_before_the_operation_runs_or_after_it_ended() -> None:
+    for other in (operation(), cancel(operation(), NOW)):
+        with pytest.raises(WrongState):
+            mark_sent(other, 1, NOW)
+
+
+def test_what_was_sent_cannot_be_cancelled() -> None:
+    sent = mark_sent(begin_step(operation(), 1, NOW), 1, NOW)
+    with pytest.raises(AlreadySent):
+        cancel(sent, NOW)
 
 
 def test_the_request_digest_tells_other_parameters_and_another_server_apart() -> None:

@@ -1,8 +1,7 @@
-"""Asking for a reboot."""
+"""Asking for an operation."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from uuid import UUID
 
 from f2h.access.v1.reason_pb2 import Reason
@@ -17,30 +16,24 @@ from services.server_ops.operations.states import State
 
 BUSY_RETRY_SECONDS = 5.0
 
-STEPS = ("check the BMC and the power state", "send the chassis command", "see the machine restart")
-
-
-class Mode(StrEnum):
-    """How a server is restarted."""
-
-    HARD = "HARD"
-    POWER_CYCLE = "POWER_CYCLE"
-
 
 @dataclass(frozen=True)
-class RebootRequest:
+class OperationRequest:
     """What a caller asks for."""
 
+    kind: Kind
     hostname: str
-    mode: Mode
+    parameters: Mapping[str, str]
+    steps: tuple[str, ...]
+    """What will be done, in order."""
     account: str
     key_id: str
     request_id: str
     """Empty when the caller gave none."""
 
 
-class RequestReboot:
-    """Accepts a reboot and starts it, or refuses it at once."""
+class RequestOperation:
+    """Accepts an operation and starts it, or refuses it at once."""
 
     def __init__(
         self,
@@ -57,7 +50,7 @@ class RequestReboot:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, request: RebootRequest) -> Operation:
+    async def __call__(self, request: OperationRequest) -> Operation:
         """The operation that was accepted, now or by the same request before.
 
         Raises ApiError: SERVER_NOT_GRANTED, SERVER_BUSY naming the holder, REQUEST_ID_REUSED.
@@ -68,13 +61,13 @@ class RequestReboot:
         now = self._clock()
         operation = Operation(
             id=self._new_id(),
-            kind=Kind.REBOOT,
+            kind=request.kind,
             server=request.hostname,
             account=request.account,
             key_id=request.key_id,
-            parameters={"mode": request.mode},
+            parameters=request.parameters,
             request_id=request.request_id,
-            steps=tuple(Step(name) for name in STEPS),
+            steps=tuple(Step(name) for name in request.steps),
             state=State.PENDING,
             create_time=now,
             update_time=now,

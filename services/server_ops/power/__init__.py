@@ -1,0 +1,1 @@
+"""Power: on, off, and what both have in common with a reboot."""
