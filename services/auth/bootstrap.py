@@ -31,7 +31,14 @@ from f2h.auth.v1 import (
 )
 from f2h.edge.v1 import authorization_pb2_grpc
 from f2h.security.v1 import antihack_pb2, antispam_pb2
-from f2h.server_ops.v1 import inventory_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2
+from f2h.server_ops.v1 import (
+    inventory_pb2,
+    ipmi_pb2,
+    operation_pb2,
+    power_pb2,
+    reboot_pb2,
+    server_pb2,
+)
 
 from services.auth.accounts.manage import ManageAccounts, ManageUsers
 from services.auth.adapters.inventory import GrpcInventory
@@ -100,6 +107,7 @@ CHECKED = (
     antihack_pb2,
     antispam_pb2,
     inventory_pb2,
+    ipmi_pb2,
     operation_pb2,
     power_pb2,
     reboot_pb2,

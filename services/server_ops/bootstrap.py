@@ -1,13 +1,16 @@
 """The one place that constructs server_ops."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import grpc.aio
 from f2h.server_ops.v1 import (
     inventory_pb2,
     inventory_pb2_grpc,
+    ipmi_pb2,
+    ipmi_pb2_grpc,
     operation_pb2,
     operation_pb2_grpc,
     power_pb2,
@@ -22,6 +25,7 @@ from services.runtime import server
 from services.runtime.access import rules
 from services.runtime.audit import Audit
 from services.runtime.audit_client import AuditClient
+from services.runtime.background import repeated
 from services.runtime.clock import Clock, system_clock
 from services.runtime.database import Database
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
@@ -32,6 +36,9 @@ from services.runtime.sealing import Sealer
 from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.durable import DurableWorkflows
+from services.server_ops.ipmi.check import CheckBmc
+from services.server_ops.ipmi.read import ReadIpmi
+from services.server_ops.ipmi.sync import SyncPower
 from services.server_ops.operations.cancel import CancelOperation
 from services.server_ops.operations.operation import Kind
 from services.server_ops.operations.request import RequestOperation
@@ -40,18 +47,23 @@ from services.server_ops.power.change import ChangePower
 from services.server_ops.power.chassis import Chassis, Patience
 from services.server_ops.reboot.workflow import Reboot
 from services.server_ops.rpc.inventory import InventoryServicer
+from services.server_ops.rpc.ipmi import IpmiServicer
 from services.server_ops.rpc.operations import OperationServicer
 from services.server_ops.rpc.power import PowerServicer
 from services.server_ops.rpc.reboots import RebootServicer
 from services.server_ops.rpc.servers import ServerServicer
 from services.server_ops.settings import ServerOpsSettings
+from services.server_ops.store.bmc_statuses import SqlBmcStatuses
 from services.server_ops.store.operations import SqlOperations
 from services.server_ops.store.servers import SqlServers
 
 TAKEOVER_SECONDS = 15.0
 """How long a process that takes over after a crash looks for a restart, however late it comes."""
 
-MODULES = (inventory_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2)
+SYNC_LOOK_SECONDS = 1.0
+"""Between two looks for BMCs whose check is due."""
+
+MODULES = (inventory_pb2, ipmi_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2)
 
 ASKED_BY = {
     Kind.REBOOT: "/f2h.server_ops.v1.RebootService/RebootServer",
@@ -74,14 +86,31 @@ async def build(
     database = Database(settings.database_url)
     servers = SqlServers(database, Sealer(settings.bmc_keys))
     operations = SqlOperations(database)
-    bmc = BmcGovernor(Limits(workers=settings.bmc_workers))
+    statuses = SqlBmcStatuses(database)
+    bmc = BmcGovernor(Limits(workers=settings.bmc_workers), servers.bmc_refused)
     durable = DurableWorkflows(settings.durable_url, settings.instance)
+    check = CheckBmc(
+        servers,
+        statuses,
+        bmc,
+        clock=clock,
+        publish=_nobody_listens,
+        failing_after=settings.bmc_failing_after,
+    )
+    sync = SyncPower(
+        statuses,
+        check,
+        clock=clock,
+        interval=timedelta(seconds=settings.sync_seconds),
+        at_once=settings.sync_at_once,
+    )
+    read_ipmi = ReadIpmi(servers, statuses, bmc, check, clock)
     patience = Patience(
         restart_seconds=settings.restart_seconds,
         takeover_seconds=min(settings.restart_seconds, TAKEOVER_SECONDS),
         poll_seconds=settings.restart_poll_seconds,
     )
-    chassis = Chassis(servers, operations, bmc, clock=clock, patience=patience)
+    chassis = Chassis(servers, operations, bmc, clock=clock, patience=patience, left=check.expect)
     acts: dict[Kind, Act] = {
         Kind.REBOOT: Reboot(chassis, clock),
         Kind.POWER: ChangePower(chassis, clock),
@@ -104,6 +133,9 @@ async def build(
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
             InventoryServicer(servers, clock), to
         )
+        ipmi_pb2_grpc.add_IpmiServiceServicer_to_server(
+            IpmiServicer(read_ipmi, clock, settings.bmc_failing_after), to
+        )
         operation_pb2_grpc.add_OperationServiceServicer_to_server(
             OperationServicer(operations, CancelOperation(operations, clock), asked_with), to
         )
@@ -119,10 +151,16 @@ async def build(
             else:
                 await durable.start(operation.id)  # it may have been accepted and not started
         layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
-        yield server.build(layers, add_services)
+        async with repeated({SYNC_LOOK_SECONDS: sync}):
+            yield server.build(layers, add_services)
         await audit.settle()
     finally:
+        await sync.close()
         durable.close()
         await bmc.close()
         await auth.close(None)
         await database.close()
+
+
+async def _nobody_listens(_account: str, _type: str, _data: Mapping[str, str]) -> None:
+    """Until there are webhooks."""

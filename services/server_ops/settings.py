@@ -25,6 +25,12 @@ class ServerOpsSettings(ServiceSettings):
     """Names this process. Work under way is taken up by the process of the same name."""
     bmc_workers: int = Field(2, ge=1, le=64)
     """How many processes talk to BMCs; each BMC belongs to one of them."""
+    sync_seconds: float = Field(60, ge=1, le=86400)
+    """Between two regular checks of one BMC's power and reachability."""
+    sync_at_once: int = Field(64, ge=1, le=10000)
+    """How many BMCs are checked at once."""
+    bmc_failing_after: int = Field(3, ge=1, le=1000)
+    """After so many checks in a row without an answer a BMC is flagged as failing."""
     restart_seconds: float = Field(180, gt=0, le=3600)
     """How long a machine may take to show that it restarted."""
     restart_poll_seconds: float = Field(1.0, gt=0, le=60)

@@ -24,5 +24,7 @@ class BmcEndpoint:
     username: bytes
     password: bytes = field(repr=False)
     protocol: Protocol = Protocol.IPMI
+    registration: int = 1
+    """Counts up whenever the NOC registers the server again: then everything may be another."""
     refused: bool = False
     """Whether the BMC refused this login before: it is not tried again until it is changed."""

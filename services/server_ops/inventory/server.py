@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Protocol as TypingProtocol
 
-from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,10 @@ class Server:
     datacenter: str
     mac: str
     """MAC address of the boot interface, lower case with colons."""
+    bmc_protocol: Protocol
     bmc_address: str
     bmc_port: int
-    """UDP port of RMCP+."""
+    """UDP port of RMCP+, or TCP port of HTTPS."""
     create_time: datetime
 
 
@@ -51,7 +52,7 @@ class ServerBusy(Exception):  # noqa: N818
         self.operation = operation
 
 
-class Servers(Protocol):
+class Servers(TypingProtocol):
     """Where servers are kept."""
 
     async def find(self, hostname: str) -> ServerView | None:
@@ -78,6 +79,10 @@ class Servers(Protocol):
 
     async def bmc(self, hostname: str) -> BmcEndpoint | None:
         """How the server's BMC is reached, its credentials in the clear."""
+        ...
+
+    async def bmc_refused(self, endpoint: BmcEndpoint) -> None:
+        """Remembers that the BMC refused this login: `bmc` says so until it is registered anew."""
         ...
 
     async def put(self, server: Server, username: bytes, password: bytes) -> Server:

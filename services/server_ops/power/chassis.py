@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,6 +50,9 @@ class ShutDown(StrEnum):
     STILL_ON = "STILL_ON"
 
 
+Left = Callable[[str, PowerState], Awaitable[None]]
+
+
 class Chassis:
     """The steps that operations on a machine are made of."""
 
@@ -61,13 +64,16 @@ class Chassis:
         *,
         clock: Clock,
         patience: Patience,
+        left: Left,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`left` is told of the power that an operation left a machine with."""
         self._servers = servers
         self._operations = operations
         self._bmc = bmc
         self._clock = clock
         self._patience = patience
+        self._left = left
         self._monotonic = monotonic
 
     async def look(self, operation: Operation, _index: int) -> Observation:
@@ -127,6 +133,7 @@ class Chassis:
             seen.append(observation)
             proof = restart_proof(before, seen)
             if proof is not None:
+                await self._left(operation.server, PowerState.ON)
                 return proof
         raise self._unknown("restart")
 
@@ -135,6 +142,7 @@ class Chassis:
         seconds = self._patience.restart_seconds
         async for observation in self._looks(operation, None, seconds):
             if observation.power == power:
+                await self._left(operation.server, power)
                 return
         raise self._unknown("switch on" if power == PowerState.ON else "switch off")
 
@@ -146,6 +154,7 @@ class Chassis:
         async for observation in self._looks(operation, before, seconds):
             seen.append(observation)
             if observation.power == PowerState.OFF:
+                await self._left(operation.server, PowerState.OFF)
                 return ShutDown.OFF
             if restart_proof(before, seen) is not None:
                 return ShutDown.RESTARTED

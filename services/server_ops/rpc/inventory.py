@@ -9,6 +9,7 @@ from google.protobuf import empty_pb2
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
 from services.runtime.paging import decode_token, encode_token, page_size
+from services.server_ops.bmc.endpoint import Protocol
 from services.server_ops.inventory.server import (
     AddressTaken,
     Server,
@@ -17,7 +18,13 @@ from services.server_ops.inventory.server import (
     canonical_ip,
 )
 
-RMCP_PORT = 623
+_PORTS = {Protocol.IPMI: 623, Protocol.REDFISH: 443}
+
+_PROTOCOLS = {
+    inventory_pb2.BMC_PROTOCOL_UNSPECIFIED: Protocol.IPMI,
+    inventory_pb2.BMC_PROTOCOL_IPMI: Protocol.IPMI,
+    inventory_pb2.BMC_PROTOCOL_REDFISH: Protocol.REDFISH,
+}
 
 
 class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
@@ -31,14 +38,16 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: inventory_pb2.PutServerRequest, _context: Any
     ) -> inventory_pb2.InventoryServer:
         """Registers a server."""
+        protocol = _PROTOCOLS[request.bmc_protocol]
         server = Server(
             hostname=request.hostname.lower(),
             account=request.account,
             ips=tuple(canonical_ip(ip) for ip in request.ips),
             datacenter=request.datacenter,
             mac=request.mac,
+            bmc_protocol=protocol,
             bmc_address=canonical_ip(request.bmc_address),
-            bmc_port=request.bmc_port or RMCP_PORT,
+            bmc_port=request.bmc_port or _PORTS[protocol],
             create_time=self._clock(),
         )
         try:
@@ -101,4 +110,5 @@ def _pack(server: Server) -> inventory_pb2.InventoryServer:
         mac=server.mac,
         bmc_address=server.bmc_address,
         bmc_port=server.bmc_port,
+        bmc_protocol=inventory_pb2.BmcProtocol.Value(f"BMC_PROTOCOL_{server.bmc_protocol}"),
     )

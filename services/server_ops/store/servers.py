@@ -3,15 +3,22 @@
 import json
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, select
+from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from services.runtime.database import Database, utc
 from services.runtime.sealing import Sealer
-from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
+from services.server_ops.bmc.observation import PowerState
 from services.server_ops.inventory.server import AddressTaken, Server, ServerBusy, ServerView
-from services.server_ops.store.tables import HOLDS, OperationRow, ServerIpRow, ServerRow
+from services.server_ops.store.tables import (
+    HOLDS,
+    BmcStatusRow,
+    OperationRow,
+    ServerIpRow,
+    ServerRow,
+)
 
 _VIEW = select(
     col(ServerRow.hostname),
@@ -19,6 +26,7 @@ _VIEW = select(
     col(ServerRow.ips),
     col(ServerRow.datacenter),
     col(ServerRow.mac),
+    col(ServerRow.bmc_protocol),
     col(ServerRow.bmc_address),
     col(ServerRow.bmc_port),
     col(ServerRow.create_time),
@@ -66,14 +74,38 @@ class SqlServers:
 
     async def bmc(self, hostname: str) -> BmcEndpoint | None:
         query = select(
-            col(ServerRow.bmc_address), col(ServerRow.bmc_port), col(ServerRow.bmc_credentials)
+            col(ServerRow.bmc_protocol),
+            col(ServerRow.bmc_address),
+            col(ServerRow.bmc_port),
+            col(ServerRow.bmc_credentials),
+            col(ServerRow.registration),
+            col(ServerRow.bmc_refused),
         ).where(col(ServerRow.hostname) == hostname)
         rows = await self._database.fetch(query)
         if not rows:
             return None
         row = rows[0]
         username, password = _unpack(self._sealer.open(hostname, row.bmc_credentials))
-        return BmcEndpoint(row.bmc_address, row.bmc_port, username, password)
+        return BmcEndpoint(
+            address=row.bmc_address,
+            port=row.bmc_port,
+            username=username,
+            password=password,
+            protocol=Protocol(row.bmc_protocol),
+            registration=row.registration,
+            refused=row.bmc_refused == row.registration,
+        )
+
+    async def bmc_refused(self, endpoint: BmcEndpoint) -> None:
+        mine = (
+            (col(ServerRow.bmc_address) == endpoint.address)
+            & (col(ServerRow.bmc_port) == endpoint.port)
+            & (col(ServerRow.registration) == endpoint.registration)
+        )
+        async with self._database.write() as session:
+            await session.execute(
+                update(ServerRow).where(mine).values(bmc_refused=endpoint.registration)
+            )
 
     async def put(self, server: Server, username: bytes, password: bytes) -> Server:
         async with self._database.write() as session:
@@ -84,13 +116,25 @@ class SqlServers:
                 ips=[*server.ips],
                 datacenter=server.datacenter,
                 mac=server.mac,
+                bmc_protocol=server.bmc_protocol,
                 bmc_address=server.bmc_address,
                 bmc_port=server.bmc_port,
+                registration=earlier.registration + 1 if earlier else 1,
+                bmc_refused=None,
                 bmc_credentials=self._sealer.seal(server.hostname, _pack(username, password)),
                 create_time=earlier.create_time if earlier else server.create_time,
             )
             await session.merge(row)
             await session.flush()
+            # Asked at once, and as if nothing were known: it may be another BMC.
+            await session.merge(
+                BmcStatusRow(
+                    hostname=server.hostname,
+                    power=PowerState.UNKNOWN,
+                    identity=None,
+                    due_time=server.create_time,
+                )
+            )
             mine = col(ServerIpRow.hostname) == server.hostname
             await session.execute(delete(ServerIpRow).where(mine))
             for ip in server.ips:
@@ -112,8 +156,8 @@ class SqlServers:
             holder = (await session.execute(holding)).scalar_one_or_none()
             if holder is not None:
                 raise ServerBusy(f"operations/{holder}")
-            mine = col(ServerIpRow.hostname) == hostname
-            await session.execute(delete(ServerIpRow).where(mine))
+            for table in (ServerIpRow, BmcStatusRow):
+                await session.execute(delete(table).where(col(table.hostname) == hostname))
             await session.delete(row)
         return True
 
@@ -130,11 +174,12 @@ def _view(row: Row[*tuple[Any, ...]]) -> ServerView:
         ips=tuple(row[2]),
         datacenter=row[3],
         mac=row[4],
-        bmc_address=row[5],
-        bmc_port=row[6],
-        create_time=utc(row[7]),
+        bmc_protocol=Protocol(row[5]),
+        bmc_address=row[6],
+        bmc_port=row[7],
+        create_time=utc(row[8]),
     )
-    return ServerView(server, f"operations/{row[8]}" if row[8] else "")
+    return ServerView(server, f"operations/{row[9]}" if row[9] else "")
 
 
 def _pack(username: bytes, password: bytes) -> bytes:

@@ -13,8 +13,8 @@ _HOLDING = text("state IN ({})".format(", ".join(f"'{state}'" for state in HOLDI
 """The condition of the index, in literals."""
 
 
-def _time(*, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable))
+def _time(*, nullable: bool = False, index: bool = False) -> Any:
+    return Field(sa_column=Column(DateTime(timezone=True), nullable=nullable, index=index))
 
 
 class ServerRow(SQLModel, table=True):
@@ -27,9 +27,14 @@ class ServerRow(SQLModel, table=True):
     ips: list[str] = Field(sa_column=Column(JSON, nullable=False))
     datacenter: str
     mac: str
+    bmc_protocol: str
     bmc_address: str
     bmc_port: int
     bmc_credentials: bytes
+    registration: int
+    """Counts up whenever the server is registered again."""
+    bmc_refused: int | None
+    """The registration whose login the BMC refused."""
     create_time: datetime = _time()
 
 
@@ -40,6 +45,26 @@ class ServerIpRow(SQLModel, table=True):
 
     ip: str = Field(primary_key=True)
     hostname: str = Field(foreign_key="server.hostname", index=True, ondelete="CASCADE")
+
+
+class BmcStatusRow(SQLModel, table=True):
+    """What is known of a server's BMC; there is one for each server."""
+
+    __tablename__ = "bmc_status"
+
+    hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
+    reachability: str | None = None
+    trouble: str | None = None
+    power: str
+    contact_time: datetime | None = _time(nullable=True)
+    check_time: datetime | None = _time(nullable=True)
+    failures: int = 0
+    identity: dict[str, Any] | None = Field(sa_column=Column(JSON, nullable=True))
+    identify_time: datetime | None = _time(nullable=True)
+    expected_power: str | None = None
+    drift_time: datetime | None = _time(nullable=True)
+    due_time: datetime = _time(index=True)
+    """When it is asked next."""
 
 
 class OperationRow(SQLModel, table=True):

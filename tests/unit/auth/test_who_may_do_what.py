@@ -54,6 +54,7 @@ from services.runtime.interceptors import Admit, Grant, Identify, Layers, valida
 from services.runtime.policy import Policy, PolicyCache
 from services.runtime.principal import HEADER, PrincipalVerifier
 from services.runtime.quota import PerMinute
+from services.server_ops.bmc.endpoint import Protocol
 from services.server_ops.inventory.server import Server, ServerView
 from services.server_ops.rpc.servers import ServerServicer
 from tests.unit.auth.rings import digests, ring
@@ -123,6 +124,7 @@ class Owners:
             ips=("203.0.113.9",),
             datacenter="EU-WEST-F2H",
             mac="0c:c4:7a:00:00:01",
+            bmc_protocol=Protocol.IPMI,
             bmc_address="127.0.0.1",
             bmc_port=623,
             create_time=START,

@@ -114,16 +114,12 @@ class BmcGovernor:
 
     async def sensors(self, endpoint: BmcEndpoint) -> tuple[Sensor, ...]:
         """See Bmc."""
-        sensors: tuple[Sensor, ...] = await self._read(
-            endpoint, "sensors", self._limits.read_seconds
-        )
+        sensors: tuple[Sensor, ...] = await self._read_long(endpoint, "sensors")
         return sensors
 
     async def events(self, endpoint: BmcEndpoint, after: LogCursor | None, limit: int) -> LogPage:
         """See Bmc."""
-        page: LogPage = await self._read(
-            endpoint, "events", self._limits.read_seconds, after, limit
-        )
+        page: LogPage = await self._read_long(endpoint, "events", after, limit)
         return page
 
     async def test(self, endpoint: BmcEndpoint) -> tuple[StageResult, ...]:
@@ -187,6 +183,16 @@ class BmcGovernor:
         async with self._turn(line, endpoint):
             self._spare(line)  # what was found out while this call waited
             return await self._call(line, endpoint, method, *arguments, seconds=seconds)
+
+    async def _read_long(self, endpoint: BmcEndpoint, method: str, *arguments: Any) -> Any:
+        """As `_read`, for what may take long of a BMC that answers; of another it does not."""
+        line = self._line(endpoint)
+        self._spare(line)
+        async with self._turn(line, endpoint):
+            self._spare(line)
+            limits = self._limits
+            await self._call(line, endpoint, "prepare", seconds=limits.power_seconds)
+            return await self._call(line, endpoint, method, *arguments, seconds=limits.read_seconds)
 
     async def _call(
         self, line: _Line, endpoint: BmcEndpoint, method: str, *arguments: Any, seconds: float

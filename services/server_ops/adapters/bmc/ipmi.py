@@ -56,6 +56,9 @@ _RESEND_SECONDS = (0.4, 0.6, 0.9, 1.4, 2.0)
 """How long a reading command waits each time before it is sent again. After the last time the
 session is taken for lost."""
 
+_SILENCE_SECONDS = 12.0
+"""One question is asked for so long; what consists of many may take longer."""
+
 _BUSY_PAUSE_SECONDS = 0.2
 
 _SENSOR_DEVICE, _LOG_DEVICE = 0x01, 0x04
@@ -224,6 +227,7 @@ class IpmiBmc:
 
     async def _answer(self, netfn: int, command: int, data: bytes = b"", lun: int = 0) -> Answer:
         """The answer to a reading command, which is repeated until there is one."""
+        begin = time.monotonic()
         for seconds in itertools.cycle(_RESEND_SECONDS):
             session = await self._login()
             try:
@@ -231,6 +235,8 @@ class IpmiBmc:
             except (NotSent, Unanswered):
                 if seconds == _RESEND_SECONDS[-1]:
                     self.drop()
+                if time.monotonic() - begin > _SILENCE_SECONDS:
+                    raise BmcUnreachable(self.trouble) from None
                 continue
             if answer.code not in _BUSY:
                 return answer

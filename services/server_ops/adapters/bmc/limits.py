@@ -22,8 +22,8 @@ class Limits:
     back_off_seconds_max: float = 60.0
     power_seconds: float = 5.0
     observe_seconds: float = 15.0
-    read_seconds: float = 30.0
-    """For sensors and events: a slow BMC has hundreds of records."""
+    read_seconds: float = 60.0
+    """For sensors and events, once it was seen to answer: a slow BMC has hundreds of records."""
     login_seconds: float = 10.0
     """What sending may take before the command leaves, and what a test may take in all."""
     answer_seconds: float = 5.0

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.observation import PowerState
 from services.server_ops.operations.operation import Kind, Operation, Step
 from services.server_ops.operations.states import State, StepState
-from services.server_ops.operations.workflow import Workflow
+from services.server_ops.operations.workflow import Act, Workflow
 from services.server_ops.power.change import ChangePower
 from services.server_ops.power.chassis import Chassis, Patience
 from services.server_ops.reboot.workflow import Reboot
@@ -94,6 +95,8 @@ class Running:
     bmc: FakeBmc
     steps: Steps
     time: Time
+    left: list[tuple[str, PowerState]]
+    """What power the machine was left with, and said to be."""
 
     async def run(self) -> None:
         """Runs it to its end."""
@@ -135,9 +138,23 @@ def running(kind: Kind, steps: tuple[str, ...], **parameters: str) -> Running:
     machine = FakeMachine(ENDPOINT)
     operations, bmc, durable, time = KeptOperations(operation), FakeBmc(machine), Steps(), Time()
     inventory: Any = Inventory()
+    left: list[tuple[str, PowerState]] = []
+
+    async def leave(hostname: str, power: PowerState) -> None:
+        left.append((hostname, power))
+
     chassis = Chassis(
-        inventory, operations, bmc, clock=time, patience=PATIENCE, monotonic=time.monotonic
+        inventory,
+        operations,
+        bmc,
+        clock=time,
+        patience=PATIENCE,
+        left=leave,
+        monotonic=time.monotonic,
     )
-    acts = {Kind.REBOOT: Reboot(chassis, time), Kind.POWER: ChangePower(chassis, time)}
+    acts: dict[Kind, Act] = {
+        Kind.REBOOT: Reboot(chassis, time),
+        Kind.POWER: ChangePower(chassis, time),
+    }
     workflow = Workflow(operations, acts, durable, time)
-    return Running(workflow, operations, machine, bmc, durable, time)
+    return Running(workflow, operations, machine, bmc, durable, time, left)

@@ -35,3 +35,35 @@ def upgrade() -> None:
             .values(sent={_SEND: time.isoformat()})
         )
     op.drop_column("operation", "sent_time")
+    op.add_column(
+        "server", sa.Column("bmc_protocol", sa.String, nullable=False, server_default="IPMI")
+    )
+    op.add_column(
+        "server", sa.Column("registration", sa.Integer, nullable=False, server_default="1")
+    )
+    op.add_column("server", sa.Column("bmc_refused", sa.Integer, nullable=True))
+    op.create_table(
+        "bmc_status",
+        sa.Column(
+            "hostname",
+            sa.String,
+            sa.ForeignKey("server.hostname", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        sa.Column("reachability", sa.String, nullable=True),
+        sa.Column("trouble", sa.String, nullable=True),
+        sa.Column("power", sa.String, nullable=False),
+        sa.Column("contact_time", _TIME, nullable=True),
+        sa.Column("check_time", _TIME, nullable=True),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("identity", sa.JSON, nullable=True),
+        sa.Column("identify_time", _TIME, nullable=True),
+        sa.Column("expected_power", sa.String, nullable=True),
+        sa.Column("drift_time", _TIME, nullable=True),
+        sa.Column("due_time", _TIME, nullable=False, index=True),
+    )
+    # Every server that there is, to be asked from now on.
+    op.execute(
+        "INSERT INTO bmc_status (hostname, power, failures, due_time) "
+        "SELECT hostname, 'UNKNOWN', 0, create_time FROM server"
+    )

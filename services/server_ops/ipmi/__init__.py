@@ -1,0 +1,1 @@
+"""What is known of BMCs: their status, sensors and events."""
