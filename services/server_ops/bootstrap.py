@@ -25,7 +25,7 @@ from services.runtime import server
 from services.runtime.access import rules
 from services.runtime.audit import Audit
 from services.runtime.audit_client import AuditClient
-from services.runtime.background import repeated
+from services.runtime.background import Job, repeated
 from services.runtime.clock import Clock, system_clock
 from services.runtime.database import Database
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
@@ -34,6 +34,7 @@ from services.runtime.policy_client import PolicyClient
 from services.runtime.principal import PrincipalVerifier
 from services.runtime.sealing import Sealer
 from services.server_ops.adapters.bmc.governor import BmcGovernor
+from services.server_ops.adapters.bmc.leases import RENEW_SECONDS, Leases
 from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.durable import DurableWorkflows
 from services.server_ops.ipmi.check import CheckBmc
@@ -42,6 +43,7 @@ from services.server_ops.ipmi.sync import SyncPower
 from services.server_ops.operations.cancel import CancelOperation
 from services.server_ops.operations.operation import Kind
 from services.server_ops.operations.request import RequestOperation
+from services.server_ops.operations.takeover import TakeOver
 from services.server_ops.operations.workflow import Act, Workflow
 from services.server_ops.power.change import ChangePower
 from services.server_ops.power.chassis import Chassis, Patience
@@ -54,6 +56,7 @@ from services.server_ops.rpc.reboots import RebootServicer
 from services.server_ops.rpc.servers import ServerServicer
 from services.server_ops.settings import ServerOpsSettings
 from services.server_ops.store.bmc_statuses import SqlBmcStatuses
+from services.server_ops.store.leases import SqlLeases
 from services.server_ops.store.operations import SqlOperations
 from services.server_ops.store.servers import SqlServers
 
@@ -62,6 +65,9 @@ TAKEOVER_SECONDS = 15.0
 
 SYNC_LOOK_SECONDS = 1.0
 """Between two looks for BMCs whose check is due."""
+
+TAKE_OVER_SECONDS = 3.0
+"""Between two looks for operations that nobody runs any more."""
 
 MODULES = (inventory_pb2, ipmi_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2)
 
@@ -87,7 +93,10 @@ async def build(
     servers = SqlServers(database, Sealer(settings.bmc_keys))
     operations = SqlOperations(database)
     statuses = SqlBmcStatuses(database)
-    bmc = BmcGovernor(Limits(workers=settings.bmc_workers), servers.bmc_refused)
+    lease_store = SqlLeases(database, settings.instance)
+    leases = Leases(lease_store)
+    bmc = BmcGovernor(Limits(workers=settings.bmc_workers), servers.bmc_refused, leases)
+    leases.let_go = bmc.let_go
     durable = DurableWorkflows(settings.durable_url, settings.instance)
     check = CheckBmc(
         servers,
@@ -116,6 +125,7 @@ async def build(
         Kind.POWER: ChangePower(chassis, clock),
     }
     workflow = Workflow(operations, acts, durable, clock)
+    take_over = TakeOver(operations, durable, lease_store.living, workflow.give_up, clock)
     request_operation = RequestOperation(servers, operations, durable.start, clock, uuid4)
 
     access = rules(*MODULES)
@@ -144,14 +154,15 @@ async def build(
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
 
     try:
+        await leases.renew()
         durable.launch(workflow.run)
-        for operation in await operations.unfinished():
-            if await durable.gave_up(operation.id):
-                await workflow.give_up(operation.id)
-            else:
-                await durable.start(operation.id)  # it may have been accepted and not started
         layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
-        async with repeated({SYNC_LOOK_SECONDS: sync}):
+        jobs: dict[float, Job] = {
+            SYNC_LOOK_SECONDS: sync,
+            RENEW_SECONDS: leases.renew,
+            TAKE_OVER_SECONDS: take_over,
+        }
+        async with repeated(jobs):
             yield server.build(layers, add_services)
         await audit.settle()
     finally:

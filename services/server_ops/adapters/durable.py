@@ -1,5 +1,6 @@
 """Durable workflows by DBOS, on a database of the same kind as the service's own."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -66,6 +67,20 @@ class DurableWorkflows:
         if status is None:
             return False
         return status.status in _GAVE_UP or status.app_version != WORKFLOW_VERSION
+
+    async def runner(self, operation: UUID) -> str | None:
+        """The process that runs the workflow of an operation, or ran it last."""
+        status = await DBOS.get_workflow_status_async(str(operation))
+        return None if status is None else status.executor_id or ""
+
+    async def adopt(self, runner: str) -> None:
+        """Puts what a process that is gone was running into the queue that all processes take from.
+
+        Each workflow is taken by one of them, at its last step; a second time changes nothing.
+        """
+        # Public only as a call of DBOS's own administration server. `resume_workflow`, which is
+        # public, would also start again what somebody else has just adopted.
+        await asyncio.to_thread(DBOS._recover_pending_workflows, [runner])  # noqa: SLF001
 
     async def step(self, name: str, run: Callable[[], Awaitable[T]]) -> T:
         """Runs a step of the present workflow, or answers what it answered before a crash."""

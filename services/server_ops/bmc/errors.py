@@ -14,6 +14,8 @@ class Trouble(StrEnum):
     """It did not answer several times in a row and is left alone for a while."""
     TOO_MANY_CALLS = "TOO_MANY_CALLS"
     """So many calls wait for it that one more would not be answered in time."""
+    OWNED_ELSEWHERE = "OWNED_ELSEWHERE"
+    """Another process of ours talks to it, and did not let go in time."""
 
 
 class BmcError(Exception):

@@ -21,6 +21,7 @@ _UNREACHABLE = {
     Trouble.NO_ANSWER: "does not answer",
     Trouble.NO_FREE_SESSION: "has no session left; it frees them after a minute",
     Trouble.BACKING_OFF: "did not answer several times in a row and is left alone for a while",
+    Trouble.OWNED_ELSEWHERE: "is in use, for instance by a serial console",
     Trouble.TOO_MANY_CALLS: "has too many calls waiting for it",
 }
 
@@ -41,7 +42,7 @@ def refusal(hostname: str, error: BmcError) -> ApiError:
     if not isinstance(error, BmcUnreachable):
         reason, says = _OTHERS.get(type(error), (Reason.BMC_REFUSED, "refused"))
         return ApiError(reason, f"The BMC of {hostname} {says}.", metadata={"server": hostname})
-    overloaded = error.trouble is Trouble.TOO_MANY_CALLS
+    overloaded = error.trouble in {Trouble.TOO_MANY_CALLS, Trouble.OWNED_ELSEWHERE}
     return ApiError(
         Reason.OVERLOADED if overloaded else Reason.BMC_UNREACHABLE,
         f"The BMC of {hostname} {_UNREACHABLE[error.trouble]}.",

@@ -79,7 +79,7 @@ def not_contacted(status: BmcStatus, error: BmcError, now: datetime) -> BmcStatu
     if isinstance(error, BmcAuthFailed):
         return replace(status, reachability=Reachability.AUTH_FAILED, trouble=None, check_time=now)
     trouble = error.trouble if isinstance(error, BmcUnreachable) else Trouble.NO_ANSWER
-    if trouble in {Trouble.BACKING_OFF, Trouble.TOO_MANY_CALLS}:
+    if trouble not in {Trouble.NO_ANSWER, Trouble.NO_FREE_SESSION}:
         return status
     return replace(
         status,

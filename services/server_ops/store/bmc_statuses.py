@@ -41,9 +41,14 @@ class SqlBmcStatuses:
         return changed
 
     async def claim_due(self, now: datetime, interval: timedelta, limit: int) -> list[str]:
+        is_due = col(BmcStatusRow.due_time) <= now
+        if not await self._database.fetch(
+            select(col(BmcStatusRow.hostname)).where(is_due).limit(1)
+        ):
+            return []  # without the one lock on writing
         due = (
             select(BmcStatusRow)
-            .where(col(BmcStatusRow.due_time) <= now)
+            .where(is_due)
             .order_by(col(BmcStatusRow.due_time))
             .limit(limit)
             .with_for_update(skip_locked=True)

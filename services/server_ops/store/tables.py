@@ -67,6 +67,28 @@ class BmcStatusRow(SQLModel, table=True):
     """When it is asked next."""
 
 
+class InstanceRow(SQLModel, table=True):
+    """A process of this service, and until when it is sure to live."""
+
+    __tablename__ = "instance"
+
+    name: str = Field(primary_key=True)
+    expire_time: datetime = _time()
+
+
+class BmcLeaseRow(SQLModel, table=True):
+    """Which process talks to a BMC. After `expire_time` another one may."""
+
+    __tablename__ = "bmc_lease"
+
+    address: str = Field(primary_key=True)
+    port: int = Field(primary_key=True)
+    instance: str = Field(index=True)
+    expire_time: datetime = _time()
+    wanted: bool = False
+    """Another process waits for it."""
+
+
 class OperationRow(SQLModel, table=True):
     """An operation."""
 

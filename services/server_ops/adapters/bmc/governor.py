@@ -26,6 +26,7 @@ from services.server_ops.bmc.errors import (
 from services.server_ops.bmc.event import LogCursor, LogPage
 from services.server_ops.bmc.identity import Identity
 from services.server_ops.bmc.observation import Observation, PowerState, SelMark
+from services.server_ops.bmc.ownership import Ownership, SoleOwner
 from services.server_ops.bmc.sensor import Sensor
 
 _TYPED_PIECES = 256
@@ -56,6 +57,8 @@ class _Line:
         """The login that the BMC refused: it is never tried again."""
         self.console = False
         """Whether the serial console is attached."""
+        self.wanted = False
+        """Whether another process waits for it."""
         self.rest: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
@@ -68,10 +71,16 @@ class _Line:
 class BmcGovernor:
     """Implements Bmc. Deadlines count from when it is a call's turn."""
 
-    def __init__(self, limits: Limits | None = None, refused: Refused = _nobody) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        refused: Refused = _nobody,
+        ownership: Ownership | None = None,
+    ) -> None:
         """`refused` is told of a login that a BMC refuses."""
         self._limits = limits or Limits()
         self._refused = refused
+        self._ownership = ownership or SoleOwner()
         self._workers = [Worker() for _ in range(self._limits.workers)]
         self._lines: dict[tuple[str, int], _Line] = {}
         self._resting: set[asyncio.Task[None]] = set()
@@ -155,6 +164,7 @@ class BmcGovernor:
             raise ConsoleTaken
         line.console = True
         line.wake()
+        await self._ownership.own(endpoint)
         attached = _AttachedConsole(line, endpoint, self._limits.login_seconds)
         try:
             yield attached
@@ -162,6 +172,16 @@ class BmcGovernor:
             await attached.close()
             line.console = False
             self._let_rest_later(line)
+
+    async def let_go(self, key: tuple[str, int]) -> None:
+        """Logs out of a BMC that another process wants, at once when it is idle."""
+        line = self._lines.get(key)
+        if line is None:
+            return
+        line.wanted = True
+        if not line.users and not line.console:
+            line.wake()
+            self._let_rest(line)
 
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that live."""
@@ -173,6 +193,8 @@ class BmcGovernor:
             line.wake()
         await asyncio.gather(*self._resting)
         await asyncio.gather(*(worker.close() for worker in self._workers))
+        for line in self._lines.values():
+            await self._ownership.give_back(line.endpoint)
 
     async def _read(
         self, endpoint: BmcEndpoint, method: str, seconds: float, *arguments: Any
@@ -236,6 +258,7 @@ class BmcGovernor:
             async with line.turn:
                 self._admit(line, endpoint)
                 line.endpoint = endpoint
+                await self._ownership.own(endpoint)
                 await asyncio.sleep(max(0.0, line.next_time - loop.time()))
                 try:
                     yield
@@ -275,7 +298,8 @@ class BmcGovernor:
             return
         line.wake()
         loop = asyncio.get_running_loop()
-        line.rest = loop.call_later(self._limits.idle_seconds, self._let_rest, line)
+        idle = 0.0 if line.wanted else self._limits.idle_seconds
+        line.rest = loop.call_later(idle, self._let_rest, line)
 
     def _let_rest(self, line: _Line) -> None:
         line.rest = None
@@ -287,10 +311,14 @@ class BmcGovernor:
         # In the line's own turn: who comes now waits for the logout, so that the BMC never has two
         # sessions of ours.
         async with line.turn:
-            if line.users or line.console or line.worker.pid is None:
+            if line.users or line.console:
                 return
-            with suppress(Lost, BmcError):
-                await line.worker.call(line.endpoint, "drop", seconds=self._limits.power_seconds)
+            if line.worker.pid is not None:
+                with suppress(Lost, BmcError):
+                    seconds = self._limits.power_seconds
+                    await line.worker.call(line.endpoint, "drop", seconds=seconds)
+            line.wanted = False
+            await self._ownership.give_back(line.endpoint)
 
 
 class _AttachedConsole:

@@ -62,6 +62,19 @@ def upgrade() -> None:
         sa.Column("drift_time", _TIME, nullable=True),
         sa.Column("due_time", _TIME, nullable=False, index=True),
     )
+    op.create_table(
+        "instance",
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("expire_time", _TIME, nullable=False),
+    )
+    op.create_table(
+        "bmc_lease",
+        sa.Column("address", sa.String, primary_key=True),
+        sa.Column("port", sa.Integer, primary_key=True),
+        sa.Column("instance", sa.String, nullable=False, index=True),
+        sa.Column("expire_time", _TIME, nullable=False),
+        sa.Column("wanted", sa.Boolean, nullable=False),
+    )
     # Every server that there is, to be asked from now on.
     op.execute(
         "INSERT INTO bmc_status (hostname, power, failures, due_time) "
