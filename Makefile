@@ -48,7 +48,7 @@ format: .venv/.installed ## Put code and protos into form
 gen: .venv/.installed ## Generate stubs, descriptor and catalogue from the protos
 	python -m tools.gen
 
-bench: DEBIAN := wrk
+bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools
 bench: .venv/.installed gen/descriptor.binpb debian ## Measure, and write docs/benchmarks.md
 	python -m bench
 

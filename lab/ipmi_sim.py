@@ -27,7 +27,7 @@ _LAN = """\
 name "node"
 set_working_mc 0x20
   startlan 1
-    addr 127.0.0.1 {port}
+    addr {address} {port}
     priv_limit admin
     allowed_auths_callback none md2 md5 straight
     allowed_auths_user none md2 md5 straight
@@ -74,7 +74,7 @@ started() {{
     sleep {boot_seconds}
     read -r booting <booting
     [ "$booting" = $$ ] && [ -e "/proc/$(cat pid)/exe" ] || exit 0
-    exec ipmitool -I lanplus -C 3 -H 127.0.0.1 -p {port} -U '{username}' -f password -N 1 -R 3 \
+    exec ipmitool -I lanplus -C 3 -H {address} -p {port} -U '{username}' -f password -N 1 -R 3 \
       raw 0x0a 0x44 0 0 0x02 0 0 0 0 0x01 0 0x04 0x1d 0x01 0x6f "$1" 0xff 0xff
   ) </dev/null >/dev/null 2>&1 &
 }}
@@ -118,6 +118,7 @@ class IpmiSim:
         username: str = "admin",
         password: str = "not-a-secret",  # noqa: S107 - a simulator's
         *,
+        address: str = "127.0.0.1",
         boot_seconds: float = 0.3,
         restarts_visibly: bool = True,
         ignores_commands: bool = False,
@@ -128,6 +129,7 @@ class IpmiSim:
         does; without `restarts_visibly` it does not, as a machine that hangs. A BMC that
         `ignores_commands` acknowledges them and does nothing. Both may be set while it runs.
         """
+        self.address = address
         self.port = port or free_port(socket.SOCK_DGRAM)
         self.username = username
         self.password = password
@@ -170,6 +172,7 @@ class IpmiSim:
         (folder / "state").mkdir()
         names = {
             "folder": folder,
+            "address": self.address,
             "port": self.port,
             "username": self.username,
             "password": self.password,
@@ -225,7 +228,7 @@ class IpmiSim:
 
     def ask(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Runs Debian's ipmitool against it."""
-        login = ["-I", "lanplus", "-C", "3", "-H", "127.0.0.1", "-p", str(self.port)]
+        login = ["-I", "lanplus", "-C", "3", "-H", self.address, "-p", str(self.port)]
         login += ["-U", self.username, "-f", str(self._folder / "password"), "-R", "1", "-N", "1"]
         return subprocess.run(
             ["ipmitool", *login, *command], capture_output=True, text=True, check=False
