@@ -94,8 +94,8 @@ async def _measure(fleet: list[IpmiSim], folder: Path) -> Finding:
         "A fleet of BMCs",
         f"{BMCS} of Debian's ipmi_sim on loopback, each a process that runs a shell for an\n"
         f"answer. Sweeps: {ROUNDS} rounds in turn, ours with the sessions that it keeps. Dead\n"
-        f"BMCs: each server is asked every {ASKED_SECONDS:g} s for {LOAD_SECONDS:g} s; the others'\n"
-        "answers count.",
+        f"BMCs: each server is asked every {ASKED_SECONDS:g} s for {LOAD_SECONDS:g} s; what the\n"
+        "others answer counts.",
         _COLUMNS,
         rows,
         [
