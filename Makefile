@@ -15,7 +15,7 @@ DEBIAN := openipmi ipmitool postgresql curl
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 
-.PHONY: help up down test lint format gen bench lock
+.PHONY: help up down test faults lint format gen bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ down: ## Stop a running `make up` and forget its databases, secrets and logs
 
 test: .venv/.installed gen/descriptor.binpb debian $(PROVIDER)/node_modules/.installed ## Install what the tests need and run them
 	python -m pytest -n 2 $(TESTS)
+
+faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose datagrams, 25 times as often as the tests
+	FAULT_SCALE=25 python -m pytest -q tests/fault
 
 lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
 	ruff format --check .

@@ -12,7 +12,7 @@ BMCS = 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
-@pytest.mark.parametrize("moment", [0.0, 0.15, 0.4, 0.8, 1.6])
+@pytest.mark.parametrize("moment", [0.0, 0.4, 1.2])
 def test_operations_survive_the_end_of_server_ops_at_any_moment(
     system: System, moment: float, number: int
 ) -> None:

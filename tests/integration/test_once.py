@@ -84,37 +84,6 @@ def test_of_a_hundred_at_once_one_is_accepted_and_the_others_learn_who_holds_the
     assert bmc.chassis_commands() == 1
 
 
-def test_under_loss_every_accepted_reboot_is_at_most_one_command_and_its_end_is_the_truth(
-    system: System,
-) -> None:
-    bmcs = [system.bmc() for _ in range(12)]
-    proxies = [
-        system.exits.enter_context(LossyProxy(bmc.port, loss=0.3, seed=seed))
-        for seed, bmc in enumerate(bmcs)
-    ]
-    servers = [
-        system.server(bmc, port=proxy.port) for bmc, proxy in zip(bmcs, proxies, strict=True)
-    ]
-    key = system.key(*servers)
-    names = [
-        system.rest("POST", f"/api/servers/{server}/reboot", key).json()["name"]
-        for server in servers
-    ]
-    operations = [system.finished(name, key, seconds=120) for name in names]
-    states = Counter(operation["metadata"]["state"] for operation in operations)
-    for bmc, operation in zip(bmcs, operations, strict=True):
-        assert bmc.chassis_commands() <= 1
-        if operation["metadata"]["state"] == "SUCCEEDED":
-            assert bmc.chassis_commands() == 1
-        else:
-            told = operation["error"]["details"][0]["reason"]
-            assert told in {"OUTCOME_UNKNOWN", "BMC_UNREACHABLE"}
-            if told == "BMC_UNREACHABLE":
-                assert bmc.executed() == []
-    assert sum(proxy.dropped for proxy in proxies) > 0
-    assert states["SUCCEEDED"] > 0
-
-
 def test_a_lost_reply_to_the_command_is_settled_by_looking_at_the_machine(
     system: System, bmc: IpmiSim
 ) -> None:
