@@ -31,7 +31,7 @@ from f2h.auth.v1 import (
 )
 from f2h.edge.v1 import authorization_pb2_grpc
 from f2h.security.v1 import antihack_pb2, antispam_pb2
-from f2h.server_ops.v1 import inventory_pb2, operation_pb2, reboot_pb2, server_pb2
+from f2h.server_ops.v1 import inventory_pb2, operation_pb2, reboot_pb2, server_pb2, webhook_pb2
 
 from services.auth.accounts.manage import ManageAccounts, ManageUsers
 from services.auth.adapters.inventory import GrpcInventory
@@ -103,6 +103,7 @@ CHECKED = (
     operation_pb2,
     reboot_pb2,
     server_pb2,
+    webhook_pb2,
 )
 """Everything that can pass the edge. What is missing here cannot be called."""
 

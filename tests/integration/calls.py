@@ -48,6 +48,8 @@ SAMPLES: dict[str, Any] = {
     "role": "MEMBER",
     "method": "/f2h.server_ops.v1.RebootService/RebootServer",
     "outcome": "ACCEPTED",
+    "url": "https://hooks.example.net/f2h",
+    "event_types": ["OPERATION_SUCCEEDED"],
 }
 """A valid value for every field that some request needs."""
 
