@@ -82,7 +82,7 @@ async def _drain(response: httpcore.Response) -> None:
 
 def _reason(error: BaseException) -> "Reason.ValueType":
     """Why there was no answer, by what was raised."""
-    if isinstance(error.__cause__, ssl.SSLError):
+    if isinstance(error.__cause__ or error.__context__, ssl.SSLError):
         return Reason.TLS_FAILED
     for kinds, reason in _REASONS:
         if isinstance(error, kinds):
