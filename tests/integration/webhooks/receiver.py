@@ -37,6 +37,8 @@ class Receiver:
     location: str = ""
     answer: bytes = b""
     tls: ssl.SSLContext | None = None
+    cut: bool = False
+    """Whether it promises more of an answer than it sends."""
     hangs: bool = False
     """Whether it takes requests and does not answer, until this is False."""
     messages: list[Message] = field(default_factory=list)
@@ -89,7 +91,7 @@ class Receiver:
         request.send_response(status)
         if self.location:
             request.send_header("Location", self.location)
-        request.send_header("Content-Length", str(len(self.answer)))
+        request.send_header("Content-Length", str(len(self.answer) + self.cut))
         request.end_headers()
         request.wfile.write(self.answer)
 

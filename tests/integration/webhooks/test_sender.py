@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab import ca
+from services.server_ops.adapters.webhooks.network import SystemResolver
 from services.server_ops.adapters.webhooks.sender import MOST_ANSWER_BYTES, HttpSender
 from services.server_ops.webhooks.answer import Answer, Reason
 from services.server_ops.webhooks.target import TargetRules
@@ -18,6 +20,9 @@ from tests.integration.webhooks.receiver import Receiver
 
 ANYWHERE = TargetRules([ip_network("127.0.0.0/8")], allow_http=True, ports=frozenset())
 NOWHERE = TargetRules(allow_http=True, ports=frozenset())
+BOTH_LOOPBACKS = TargetRules(
+    [ip_network("127.0.0.0/8"), ip_network("::1/128")], allow_http=True, ports=frozenset()
+)
 HEADERS = {"webhook-id": "msg_1"}
 
 
@@ -148,6 +153,29 @@ async def test_who_does_not_answer_is_given_up(receiver: Receiver) -> None:
 async def test_a_long_answer_is_not_read_to_its_end(receiver: Receiver) -> None:
     receiver.statuses, receiver.answer = [200], bytes(1000 * MOST_ANSWER_BYTES)
     assert await sender()(receiver.url, HEADERS, "{}", 5) == Answer(200)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_an_answer_that_breaks_off_or_drags_on_is_what_its_status_says(
+    receiver: Receiver, status: int
+) -> None:
+    receiver.statuses, receiver.answer, receiver.cut = [status], b"{", True
+    assert await sender()(receiver.url, HEADERS, "{}", 5) == Answer(status)
+
+
+@pytest.mark.parametrize("name", ["localhost", "2130706433", "0x7f.1", "127.1", "017700000001"])
+async def test_the_machines_own_resolver_knows_other_words_for_loopback(
+    receiver: Receiver, name: str
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        resolve = SystemResolver(threads)
+        for rules, expected in (
+            (NOWHERE, Answer(reason=Reason.ADDRESS_NOT_ALLOWED)),
+            (BOTH_LOOPBACKS, Answer(204)),
+        ):
+            send = HttpSender(rules, resolve, ssl.create_default_context())
+            assert await send(named(receiver, name), HEADERS, "{}", 5) == expected
+    assert len(receiver.messages) == 1
 
 
 @pytest.mark.parametrize(

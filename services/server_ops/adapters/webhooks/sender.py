@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from contextlib import suppress
 
 import httpcore
 import structlog
@@ -19,6 +20,9 @@ MOST_ANSWER_BYTES = 64 * 1024
 
 CONNECT_SECONDS = 5.0
 """How long one of a name's addresses may take to answer before the next one is tried."""
+
+DRAIN_SECONDS = 1.0
+"""How long the rest of an answer is read."""
 
 USER_AGENT = "f2hcloud-webhooks/1"
 
@@ -67,7 +71,10 @@ class HttpSender:
                 extensions={"timeout": {"connect": CONNECT_SECONDS}},
             ) as response,
         ):
-            await _drain(response)
+            # The status has decided; what follows may be broken or slow, and changes nothing.
+            with suppress(httpcore.NetworkError, httpcore.ProtocolError, TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await _drain(response)
             return response.status
 
 
