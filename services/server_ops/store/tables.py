@@ -85,9 +85,12 @@ class WebhookRow(SQLModel, table=True):
     """A webhook. Its secrets are sealed, see services.runtime.sealing."""
 
     __tablename__ = "webhook"
+    __table_args__ = (UniqueConstraint("account", "place", name="webhook_place"),)
 
     id: UUID = Field(primary_key=True)
-    account: str = Field(index=True)
+    account: str
+    place: int
+    """One of the places that an account has for webhooks, which are as many as it may have."""
     url: str
     label: str
     event_types: list[str] = Field(sa_column=Column(JSON, nullable=False))

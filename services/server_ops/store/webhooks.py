@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import Row, delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from services.runtime.database import Database, utc
@@ -29,22 +30,33 @@ class SqlWebhooks:
         self._sealer = sealer
 
     async def add(self, webhook: Webhook, secret: str) -> None:
-        mine = col(WebhookRow.account) == webhook.account
-        async with self._database.write() as session:
-            # Two at once: the second waits for the lock on the first ones, and then counts them.
-            await session.execute(select(col(WebhookRow.id)).where(mine).with_for_update())
-            counted = await session.execute(select(func.count()).where(mine))
-            if counted.scalar_one() >= MOST_PER_ACCOUNT:
-                raise TooManyWebhooks
-            row = WebhookRow(
-                id=webhook.id,
-                account=webhook.account,
-                secret=self._sealer.seal(owner(webhook.id), secret.encode()),
-                old_secret=None,
-                create_time=webhook.create_time,
-                **columns(webhook),
-            )
-            session.add(row)
+        sealed = self._sealer.seal(owner(webhook.id), secret.encode())
+        # Of those that come at the same moment, each takes another place: by constraint.
+        while not await self._added(webhook, sealed):
+            pass
+
+    async def _added(self, webhook: Webhook, sealed: bytes) -> bool:
+        """Whether it was added; False when another took its place. Raises TooManyWebhooks."""
+        mine = select(col(WebhookRow.place)).where(col(WebhookRow.account) == webhook.account)
+        try:
+            async with self._database.write() as session:
+                taken = {*(await session.execute(mine)).scalars()}
+                free = [place for place in range(MOST_PER_ACCOUNT) if place not in taken]
+                if not free:
+                    raise TooManyWebhooks
+                row = WebhookRow(
+                    id=webhook.id,
+                    account=webhook.account,
+                    place=free[0],
+                    secret=sealed,
+                    old_secret=None,
+                    create_time=webhook.create_time,
+                    **columns(webhook),
+                )
+                session.add(row)
+        except IntegrityError:
+            return False
+        return True
 
     async def find(self, webhook_id: UUID) -> Webhook | None:
         query = select(WebhookRow).where(col(WebhookRow.id) == webhook_id)

@@ -16,7 +16,8 @@ def upgrade() -> None:
     op.create_table(
         "webhook",
         sa.Column("id", sa.Uuid, primary_key=True),
-        sa.Column("account", sa.String, nullable=False, index=True),
+        sa.Column("account", sa.String, nullable=False),
+        sa.Column("place", sa.Integer, nullable=False),
         sa.Column("url", sa.String, nullable=False),
         sa.Column("label", sa.String, nullable=False),
         sa.Column("event_types", sa.JSON, nullable=False),
@@ -27,6 +28,7 @@ def upgrade() -> None:
         sa.Column("old_secret_expire_time", _TIME, nullable=True),
         sa.Column("failing_since", _TIME, nullable=True),
         sa.Column("create_time", _TIME, nullable=False),
+        sa.UniqueConstraint("account", "place", name="webhook_place"),
     )
     op.create_table(
         "webhook_event",
