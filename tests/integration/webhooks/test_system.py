@@ -246,6 +246,23 @@ def test_who_may_only_look_changes_nothing_and_another_account_sees_nothing(
     assert receiver.messages == []
 
 
+def test_staff_say_whose_webhooks_they_mean_on_the_internal_listener(
+    system: System, console: Console, receiver: Receiver
+) -> None:
+    webhook, _ = console.webhook(receiver.url)
+    system.account("noc", kind="NOC")
+    email = user(system, "READ_ONLY", account="noc")
+    with httpx.Client(base_url=system.stack.internal_url, verify=system.trust) as client:
+        browser = Browser(client, system.stack.internal_url)
+        assert browser.login(email).status_code == 200
+        staff = Console(browser)
+        listed = staff.call("GET", "/api/webhooks", account=ACCOUNT)["webhooks"]
+        assert [each["id"] for each in listed] == [webhook]
+        assert staff.call("GET", f"/api/webhooks/{webhook}")["account"] == ACCOUNT
+        assert reason(staff.refused("GET", "/api/webhooks")) == "INVALID_REQUEST"
+        assert reason(staff.refused("DELETE", f"/api/webhooks/{webhook}")) == "ROLE_MISSING"
+
+
 def test_a_page_token_of_somebody_elses_making_is_refused(
     console: Console, receiver: Receiver
 ) -> None:
