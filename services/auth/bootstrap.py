@@ -38,6 +38,7 @@ from f2h.server_ops.v1 import (
     power_pb2,
     reboot_pb2,
     server_pb2,
+    webhook_pb2,
 )
 
 from services.auth.accounts.manage import ManageAccounts, ManageUsers
@@ -112,6 +113,7 @@ CHECKED = (
     power_pb2,
     reboot_pb2,
     server_pb2,
+    webhook_pb2,
 )
 """Everything that can pass the edge. What is missing here cannot be called."""
 
@@ -283,7 +285,7 @@ async def build(
     layers = Layers(report, identify, audit, Admit(own, open_paths=OPEN), validate, Grant(own))
     jobs: dict[float, Job] = {FLUSH_SECONDS: usage.flush, TIDY_SECONDS: partial(stores.tidy, clock)}
     try:
-        async with repeated(jobs):
+        async with repeated(*jobs.items()):
             built = server.build(layers, add_services)
             yield Auth(built, stores, create_key, people.accounts, people.users)
             await audit.settle()

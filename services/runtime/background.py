@@ -12,19 +12,19 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def repeated(jobs: dict[float, Job]) -> AsyncIterator[None]:
+async def repeated(*jobs: tuple[float, Job]) -> AsyncIterator[None]:
     """Does each job after so many seconds, again and again, and once more at the end.
 
     A job that fails is logged, and done again when its time comes.
     """
-    tasks = [asyncio.create_task(_repeat(seconds, job)) for seconds, job in jobs.items()]
+    tasks = [asyncio.create_task(_repeat(seconds, job)) for seconds, job in jobs]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for job in jobs.values():
+        for _, job in jobs:
             await _do(job)
 
 

@@ -1,8 +1,13 @@
 """The one place that constructs server_ops."""
 
+import random
+import ssl
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import grpc.aio
@@ -19,6 +24,8 @@ from f2h.server_ops.v1 import (
     reboot_pb2_grpc,
     server_pb2,
     server_pb2_grpc,
+    webhook_pb2,
+    webhook_pb2_grpc,
 )
 
 from services.runtime import server
@@ -32,12 +39,15 @@ from services.runtime.interceptors import Admit, Grant, Identify, Layers, report
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
 from services.runtime.principal import PrincipalVerifier
+from services.runtime.quota import PerMinute
 from services.runtime.sealing import Sealer
 from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.adapters.bmc.leases import RENEW_SECONDS, Leases
 from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.durable import DurableWorkflows
-from services.server_ops.ipmi.check import CheckBmc
+from services.server_ops.adapters.webhooks.network import SystemResolver
+from services.server_ops.adapters.webhooks.sender import HttpSender
+from services.server_ops.ipmi.check import CheckBmc, Publish
 from services.server_ops.ipmi.read import ReadIpmi
 from services.server_ops.ipmi.sync import SyncPower
 from services.server_ops.operations.cancel import CancelOperation
@@ -54,11 +64,21 @@ from services.server_ops.rpc.operations import OperationServicer
 from services.server_ops.rpc.power import PowerServicer
 from services.server_ops.rpc.reboots import RebootServicer
 from services.server_ops.rpc.servers import ServerServicer
+from services.server_ops.rpc.webhooks import WebhookServicer, WebhookUseCases
 from services.server_ops.settings import ServerOpsSettings
 from services.server_ops.store.bmc_statuses import SqlBmcStatuses
 from services.server_ops.store.leases import SqlLeases
 from services.server_ops.store.operations import SqlOperations
 from services.server_ops.store.servers import SqlServers
+from services.server_ops.store.webhook_deliveries import SqlDeliveries, tell_of_operation
+from services.server_ops.store.webhooks import SqlWebhooks
+from services.server_ops.webhooks.deliver import Deliver
+from services.server_ops.webhooks.event import TYPES, new_event_id
+from services.server_ops.webhooks.manage import ManageWebhooks
+from services.server_ops.webhooks.publish import Publish as TellWebhooks
+from services.server_ops.webhooks.signing import new_secret
+from services.server_ops.webhooks.target import TargetRules
+from services.server_ops.webhooks.trial import TESTS_PER_MINUTE, TryWebhook
 
 TAKEOVER_SECONDS = 15.0
 """How long a process that takes over after a crash looks for a restart, however late it comes."""
@@ -69,7 +89,10 @@ SYNC_LOOK_SECONDS = 1.0
 TAKE_OVER_SECONDS = 3.0
 """Between two looks for operations that nobody runs any more."""
 
-MODULES = (inventory_pb2, ipmi_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2)
+TIDY_SECONDS = 3600.0
+"""After how long what nobody asks for any more is removed."""
+
+MODULES = (inventory_pb2, ipmi_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2, webhook_pb2)
 
 ASKED_BY = {
     Kind.REBOOT: "/f2h.server_ops.v1.RebootService/RebootServer",
@@ -90,9 +113,11 @@ async def build(
 ) -> AsyncIterator[grpc.aio.Server]:
     """The server, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
-    servers = SqlServers(database, Sealer(settings.bmc_keys))
-    operations = SqlOperations(database)
+    sealer = Sealer(settings.bmc_keys)
+    servers = SqlServers(database, sealer)
+    operations = SqlOperations(database, tell_of_operation)
     statuses = SqlBmcStatuses(database)
+    webhooks = _webhooks(settings, database, sealer, clock)
     lease_store = SqlLeases(database, settings.instance)
     leases = Leases(lease_store)
     bmc = BmcGovernor(Limits(workers=settings.bmc_workers), servers.bmc_refused, leases)
@@ -103,7 +128,7 @@ async def build(
         statuses,
         bmc,
         clock=clock,
-        publish=_nobody_listens,
+        publish=webhooks.publish,
         failing_after=settings.bmc_failing_after,
     )
     sync = SyncPower(
@@ -152,26 +177,68 @@ async def build(
         power_pb2_grpc.add_PowerServiceServicer_to_server(PowerServicer(request_operation), to)
         reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_operation), to)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
+        webhook_pb2_grpc.add_WebhookServiceServicer_to_server(
+            WebhookServicer(webhooks.use_cases), to
+        )
 
     try:
         await leases.renew()
         durable.launch(workflow.run)
         layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
-        jobs: dict[float, Job] = {
-            SYNC_LOOK_SECONDS: sync,
-            RENEW_SECONDS: leases.renew,
-            TAKE_OVER_SECONDS: take_over,
-        }
-        async with repeated(jobs):
+        async with repeated(
+            (SYNC_LOOK_SECONDS, sync),
+            (RENEW_SECONDS, leases.renew),
+            (TAKE_OVER_SECONDS, take_over),
+            (settings.webhook_poll_seconds, webhooks.deliver),
+            (TIDY_SECONDS, webhooks.tidy),
+        ):
             yield server.build(layers, add_services)
-        await audit.settle()
+            await audit.settle()
+            await webhooks.deliver.close(settings.drain_seconds)
     finally:
         await sync.close()
+        webhooks.resolving.shutdown(wait=False, cancel_futures=True)
         durable.close()
         await bmc.close()
         await auth.close(None)
         await database.close()
 
 
-async def _nobody_listens(_account: str, _type: str, _data: Mapping[str, str]) -> None:
-    """Until there are webhooks."""
+@dataclass(frozen=True)
+class _Webhooks:
+    use_cases: WebhookUseCases
+    deliver: Deliver
+    tidy: Job
+    publish: Publish
+    resolving: ThreadPoolExecutor
+
+
+def _webhooks(
+    settings: ServerOpsSettings, database: Database, sealer: Sealer, clock: Clock
+) -> _Webhooks:
+    webhooks, deliveries = SqlWebhooks(database, sealer), SqlDeliveries(database, sealer)
+    target_rules = TargetRules(
+        settings.webhook_private_networks, settings.webhook_allow_http, settings.webhook_ports
+    )
+    resolving = ThreadPoolExecutor(settings.webhook_at_once, "resolving")
+    sender = HttpSender(target_rules, SystemResolver(resolving), ssl.create_default_context())
+    deliver = Deliver(
+        deliveries,
+        sender,
+        clock,
+        random.random,
+        at_once=settings.webhook_at_once,
+        timeout_seconds=settings.webhook_timeout_seconds,
+    )
+    use_cases = WebhookUseCases(
+        ManageWebhooks(webhooks, target_rules, clock, uuid4, new_secret),
+        TryWebhook(webhooks, sender, PerMinute(TESTS_PER_MINUTE), clock, new_event_id=new_event_id),
+        webhooks,
+        deliveries,
+    )
+    tell = TellWebhooks(deliveries, clock, new_event_id)
+
+    async def publish(account: str, event: str, data: Mapping[str, str]) -> None:
+        await tell(account, TYPES[event], data)
+
+    return _Webhooks(use_cases, deliver, partial(deliveries.tidy, clock), publish, resolving)

@@ -1,6 +1,7 @@
 """The settings of server_ops: F2H_SERVER_OPS_*, and files for what is secret."""
 
-from typing import Self
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -20,7 +21,8 @@ class ServerOpsSettings(ServiceSettings):
     schema of its own for PostgreSQL."""
     auth: Address = "127.0.0.1:50051"
     bmc_keys: dict[KeyNumber, Key] = Field(min_length=1)
-    """Secret. The numbered keys that BMC credentials are sealed with, 32 bytes each, base64."""
+    """Secret. The numbered keys that BMC credentials and webhooks' secrets are sealed with, each 32
+    bytes, base64."""
     instance: str = Field("server_ops-1", pattern="^[A-Za-z0-9_.-]{1,64}$")
     """Names this process. Work under way is taken up by the process of the same name."""
     bmc_workers: int = Field(2, ge=1, le=64)
@@ -35,6 +37,18 @@ class ServerOpsSettings(ServiceSettings):
     """How long a machine may take to show that it restarted."""
     restart_poll_seconds: float = Field(1.0, gt=0, le=60)
     """Between two looks at a machine that restarts."""
+    webhook_private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that webhooks may be sent to although they are not public, in CIDR notation."""
+    webhook_allow_http: bool = False
+    """Whether webhooks may be sent without TLS."""
+    webhook_ports: frozenset[Annotated[int, Field(ge=1, le=65535)]] = frozenset({443, 8443})
+    """The ports that webhooks may be sent to; none: every port."""
+    webhook_at_once: int = Field(64, ge=1, le=1000)
+    """How many deliveries may be under way."""
+    webhook_timeout_seconds: float = Field(15.0, gt=0, le=60)
+    """How long a receiver may take."""
+    webhook_poll_seconds: float = Field(1.0, gt=0, le=60)
+    """Between two looks at what is to be delivered."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -49,6 +49,8 @@ SAMPLES: dict[str, Any] = {
     "method": "/f2h.server_ops.v1.RebootService/RebootServer",
     "outcome": "ACCEPTED",
     "action": "ON",
+    "url": "https://hooks.example.net/f2h",
+    "event_types": ["OPERATION_SUCCEEDED"],
 }
 """A valid value for every field that some request needs."""
 

@@ -1,6 +1,6 @@
 """Operations in the database. The constraints of their table are the locks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.runtime.database import Database, utc
@@ -16,12 +17,20 @@ from services.server_ops.operations.repository import RequestIdReused, ServerHel
 from services.server_ops.operations.states import State, StepState
 from services.server_ops.store.tables import HOLDS, OperationRow
 
+Outbox = Callable[[AsyncSession, Operation], Awaitable[None]]
+"""Writes down, in the transaction of a new state, who is to be told of it."""
+
+
+async def nobody(_session: AsyncSession, _operation: Operation) -> None:
+    """Implements Outbox where nobody is told."""
+
 
 class SqlOperations:
     """Implements Operations."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox = nobody) -> None:
         self._database = database
+        self._outbox = outbox
 
     async def accept(self, operation: Operation) -> tuple[Operation, bool]:
         # Nearly every refusal is found by reading, without the one lock on writing. What slips
@@ -32,6 +41,8 @@ class SqlOperations:
         try:
             async with self._database.write() as session:
                 session.add(_row(operation))
+                await session.flush()
+                await self._outbox(session, operation)
         except IntegrityError:
             accepted = await self._accepted_before(operation)
             if accepted is None:
@@ -46,9 +57,12 @@ class SqlOperations:
     async def update(self, operation: UUID, change: Callable[[Operation], Operation]) -> Operation:
         async with self._database.write() as session:
             row = await session.get_one(OperationRow, operation, with_for_update=True)
-            changed = change(_operation(row))
+            before = _operation(row)
+            changed = change(before)
             for name, value in _columns(changed).items():
                 setattr(row, name, value)
+            if changed.state != before.state:
+                await self._outbox(session, changed)
         return changed
 
     async def unfinished(self) -> list[Operation]:

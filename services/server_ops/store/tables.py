@@ -126,3 +126,61 @@ class OperationRow(SQLModel, table=True):
 HOLDS = col(OperationRow.state).in_([literal_column(f"'{state}'") for state in HOLDING])
 """Whether an operation holds its server. In literals: with parameters, SQLite cannot see that this
 is the condition of the index."""
+
+
+class WebhookRow(SQLModel, table=True):
+    """A webhook. Its secrets are sealed, see services.runtime.sealing."""
+
+    __tablename__ = "webhook"
+    __table_args__ = (UniqueConstraint("account", "place", name="webhook_place"),)
+
+    id: UUID = Field(primary_key=True)
+    account: str
+    place: int
+    """One of the places that an account has for webhooks, which are as many as it may have."""
+    url: str
+    label: str
+    event_types: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    enabled: bool
+    disabled_reason: str
+    secret: bytes
+    old_secret: bytes | None
+    old_secret_expire_time: datetime | None = _time(nullable=True)
+    failing_since: datetime | None = _time(nullable=True)
+    create_time: datetime = _time()
+
+
+class WebhookEventRow(SQLModel, table=True):
+    """An event, with the message as it is signed and sent, byte for byte."""
+
+    __tablename__ = "webhook_event"
+
+    id: str = Field(primary_key=True)
+    type: str
+    body: str
+    create_time: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, index=True)
+    )
+
+
+class WebhookDeliveryRow(SQLModel, table=True):
+    """An event on its way to a webhook."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        Index("webhook_delivery_due", "state", "next_attempt_time"),
+        Index("webhook_delivery_newest", "webhook_id", "create_time"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    webhook_id: UUID = Field(foreign_key="webhook.id", ondelete="CASCADE")
+    event_id: str = Field(foreign_key="webhook_event.id", index=True, ondelete="CASCADE")
+    state: str
+    attempts: int
+    last_status: int
+    last_reason: str
+    create_time: datetime = _time()
+    last_attempt_time: datetime | None = _time(nullable=True)
+    next_attempt_time: datetime | None = _time(nullable=True)
+    claim: UUID | None
+    claim_expire_time: datetime | None = _time(nullable=True)
