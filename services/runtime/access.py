@@ -46,12 +46,19 @@ class Rule:
 
 def rules(*modules: ModuleType) -> dict[str, Rule]:
     """The rules of every RPC in generated `_pb2` modules, by path "/package.Service/Method"."""
-    return {
-        f"/{service.full_name}/{method.name}": _rule(method)
+    methods = [
+        method
         for module in modules
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
+    ]
+    made = {
+        f"/{method.containing_service.full_name}/{method.name}": _rule(method) for method in methods
     }
+    for method in methods:
+        if public := method.GetOptions().Extensions[rule_pb2.rule].stands_for:
+            made[public] = _rule(method)
+    return made
 
 
 def audience_not_allowed(allowed: "frozenset[Audience.ValueType]") -> ApiError:

@@ -183,7 +183,9 @@ def _attempt(path: str, rule: Rule, request: Message, caller: Caller) -> Attempt
     )
 
 
-def _success(answer: Message, attempt: Attempt) -> Outcome:
+def _success(answer: object, attempt: Attempt) -> Outcome:
+    if not isinstance(answer, Message):
+        return Outcome(AuditRecord.ACCEPTED)  # a stream, which begins now
     operation = ""
     if answer.DESCRIPTOR.full_name == "google.longrunning.Operation":
         operation = _text(answer, "name")

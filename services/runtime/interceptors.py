@@ -7,7 +7,7 @@ validate  the request keeps the rules that its proto states
 grant     the server that the request names is one that the key names
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -55,7 +55,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Layers:
-    """Layers for every unary RPC of a server, the first one outermost."""
+    """Layers for every RPC of a server, the first one outermost."""
 
     def __init__(self, *layers: Layer) -> None:
         self.layers = layers
@@ -63,15 +63,46 @@ class Layers:
     def around(self, path: str, handler: Any) -> Any:
         """The handler of the RPC with this path, in its layers.
 
-        Raises TypeError for a streaming RPC: no layer is made for one, and without layers it would
-        be open to everybody.
+        An RPC that answers with a stream is a coroutine here, which answers with the iterator of
+        its messages: the layers stand around the coroutine, so that a stream begins only when all
+        of them have let the call through.
+
+        Raises TypeError for an RPC that takes a stream: no layer is made for one, and without
+        layers it would be open to everybody.
         """
-        inner = handler.unary_unary
-        if inner is None:
-            raise TypeError(f"{path} streams, and no layer guards a stream yet")
+        if handler.unary_unary is not None:
+            return handler._replace(unary_unary=self._layered(path, handler.unary_unary))
+        if handler.unary_stream is not None:
+            begin = self._layered(path, handler.unary_stream)
+            return handler._replace(unary_stream=_streamed(path, begin))
+        raise TypeError(f"{path} takes a stream, and no layer guards one yet")
+
+    def _layered(self, path: str, handler: Handler) -> Handler:
         for layer in reversed(self.layers):
-            inner = layer(path, inner)
-        return handler._replace(unary_unary=inner)
+            handler = layer(path, handler)
+        return handler
+
+
+def _streamed(path: str, begin: Handler) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    """The stream that a coroutine in its layers answers with."""
+
+    async def streamed(
+        request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        messages: AsyncGenerator[Any, None] = await begin(request, context)
+
+        async def following(_request: Any, _context: Any) -> Any:
+            return await anext(messages, None)
+
+        # What fails in the middle is told as what fails at the beginning.
+        reported = report(path, following)
+        try:
+            while (message := await reported(request, context)) is not None:
+                yield message
+        finally:
+            await messages.aclose()
+
+    return streamed
 
 
 class LayeredServer:

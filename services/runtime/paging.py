@@ -22,11 +22,12 @@ def decode_token(token: str) -> str:
     try:
         place = base64.b64decode(token, b"-_", validate=True).decode()
     except ValueError:  # of base64 and of UTF-8
-        raise _not_ours() from None
+        raise not_ours() from None
     if "\0" in place:  # in no sort key of ours, and PostgreSQL takes none
-        raise _not_ours()
+        raise not_ours()
     return place
 
 
-def _not_ours() -> ApiError:
+def not_ours() -> ApiError:
+    """The refusal of a page token that we did not make."""
     return invalid("page_token", "must be the next_page_token of an earlier answer")

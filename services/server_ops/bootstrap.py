@@ -47,19 +47,25 @@ from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.durable import DurableWorkflows
 from services.server_ops.adapters.webhooks.network import SystemResolver
 from services.server_ops.adapters.webhooks.sender import HttpSender
+from services.server_ops.bmc.driver import Bmc
+from services.server_ops.inventory.server import Servers
 from services.server_ops.ipmi.check import CheckBmc, Publish
 from services.server_ops.ipmi.read import ReadIpmi
+from services.server_ops.ipmi.status import BmcStatuses
 from services.server_ops.ipmi.sync import SyncPower
 from services.server_ops.operations.cancel import CancelOperation
 from services.server_ops.operations.operation import Kind
 from services.server_ops.operations.request import RequestOperation
 from services.server_ops.operations.takeover import TakeOver
+from services.server_ops.operations.tidy import TidyOperations
+from services.server_ops.operations.watch import Changes, WatchOperation
 from services.server_ops.operations.workflow import Act, Workflow
 from services.server_ops.power.change import ChangePower
 from services.server_ops.power.chassis import Chassis, Patience
 from services.server_ops.reboot.workflow import Reboot
 from services.server_ops.rpc.inventory import InventoryServicer
 from services.server_ops.rpc.ipmi import IpmiServicer
+from services.server_ops.rpc.longrunning import LongrunningServicer
 from services.server_ops.rpc.operations import OperationServicer
 from services.server_ops.rpc.power import PowerServicer
 from services.server_ops.rpc.reboots import RebootServicer
@@ -115,7 +121,8 @@ async def build(
     database = Database(settings.database_url)
     sealer = Sealer(settings.bmc_keys)
     servers = SqlServers(database, sealer)
-    operations = SqlOperations(database, tell_of_operation)
+    changes = Changes()
+    operations = SqlOperations(database, tell_of_operation, changes.tell)
     statuses = SqlBmcStatuses(database)
     webhooks = _webhooks(settings, database, sealer, clock)
     lease_store = SqlLeases(database, settings.instance)
@@ -123,28 +130,15 @@ async def build(
     bmc = BmcGovernor(Limits(workers=settings.bmc_workers), servers.bmc_refused, leases)
     leases.let_go = bmc.let_go
     durable = DurableWorkflows(settings.durable_url, settings.instance)
-    check = CheckBmc(
+    ipmi = _ipmi(settings, servers, statuses, bmc, publish=webhooks.publish, clock=clock)
+    chassis = Chassis(
         servers,
-        statuses,
+        operations,
         bmc,
         clock=clock,
-        publish=webhooks.publish,
-        failing_after=settings.bmc_failing_after,
+        patience=_patience(settings),
+        left=ipmi.check.expect,
     )
-    sync = SyncPower(
-        statuses,
-        check,
-        clock=clock,
-        interval=timedelta(seconds=settings.sync_seconds),
-        at_once=settings.sync_at_once,
-    )
-    read_ipmi = ReadIpmi(servers, statuses, bmc, check, clock)
-    patience = Patience(
-        restart_seconds=settings.restart_seconds,
-        takeover_seconds=min(settings.restart_seconds, TAKEOVER_SECONDS),
-        poll_seconds=settings.restart_poll_seconds,
-    )
-    chassis = Chassis(servers, operations, bmc, clock=clock, patience=patience, left=check.expect)
     acts: dict[Kind, Act] = {
         Kind.REBOOT: Reboot(chassis, clock),
         Kind.POWER: ChangePower(chassis, clock),
@@ -162,6 +156,14 @@ async def build(
         PolicyCache(PolicyClient(auth).fetch),
     )
 
+    operation_servicer = OperationServicer(
+        operations,
+        servers,
+        WatchOperation(operations, changes),
+        CancelOperation(operations, clock),
+        asked_with,
+    )
+
     audit = Audit(access, AuditClient(auth))
 
     def add_services(to: grpc.aio.Server) -> None:
@@ -169,11 +171,10 @@ async def build(
             InventoryServicer(servers, clock), to
         )
         ipmi_pb2_grpc.add_IpmiServiceServicer_to_server(
-            IpmiServicer(read_ipmi, clock, settings.bmc_failing_after), to
+            IpmiServicer(ipmi.read, clock, settings.bmc_failing_after), to
         )
-        operation_pb2_grpc.add_OperationServiceServicer_to_server(
-            OperationServicer(operations, CancelOperation(operations, clock), asked_with), to
-        )
+        operation_pb2_grpc.add_OperationServiceServicer_to_server(operation_servicer, to)
+        LongrunningServicer(operation_servicer).add_to(to)
         power_pb2_grpc.add_PowerServiceServicer_to_server(PowerServicer(request_operation), to)
         reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_operation), to)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
@@ -186,17 +187,18 @@ async def build(
         durable.launch(workflow.run)
         layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
         async with repeated(
-            (SYNC_LOOK_SECONDS, sync),
+            (SYNC_LOOK_SECONDS, ipmi.sync),
             (RENEW_SECONDS, leases.renew),
             (TAKE_OVER_SECONDS, take_over),
             (settings.webhook_poll_seconds, webhooks.deliver),
             (TIDY_SECONDS, webhooks.tidy),
+            (TIDY_SECONDS, TidyOperations(operations, clock, settings.operation_age)),
         ):
             yield server.build(layers, add_services)
             await audit.settle()
             await webhooks.deliver.close(settings.drain_seconds)
     finally:
-        await sync.close()
+        await ipmi.sync.close()
         webhooks.resolving.shutdown(wait=False, cancel_futures=True)
         durable.close()
         await bmc.close()
@@ -242,3 +244,45 @@ def _webhooks(
         await tell(account, TYPES[event], data)
 
     return _Webhooks(use_cases, deliver, partial(deliveries.tidy, clock), publish, resolving)
+
+
+def _patience(settings: ServerOpsSettings) -> Patience:
+    return Patience(
+        restart_seconds=settings.restart_seconds,
+        takeover_seconds=min(settings.restart_seconds, TAKEOVER_SECONDS),
+        poll_seconds=settings.restart_poll_seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Ipmi:
+    check: CheckBmc
+    sync: SyncPower
+    read: ReadIpmi
+
+
+def _ipmi(
+    settings: ServerOpsSettings,
+    servers: Servers,
+    statuses: BmcStatuses,
+    bmc: Bmc,
+    *,
+    publish: Publish,
+    clock: Clock,
+) -> _Ipmi:
+    check = CheckBmc(
+        servers,
+        statuses,
+        bmc,
+        clock=clock,
+        publish=publish,
+        failing_after=settings.bmc_failing_after,
+    )
+    sync = SyncPower(
+        statuses,
+        check,
+        clock=clock,
+        interval=timedelta(seconds=settings.sync_seconds),
+        at_once=settings.sync_at_once,
+    )
+    return _Ipmi(check, sync, ReadIpmi(servers, statuses, bmc, check, clock))

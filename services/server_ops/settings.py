@@ -1,5 +1,6 @@
 """The settings of server_ops: F2H_SERVER_OPS_*, and files for what is secret."""
 
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self
 
@@ -27,6 +28,8 @@ class ServerOpsSettings(ServiceSettings):
     """Names this process. Work under way is taken up by the process of the same name."""
     bmc_workers: int = Field(2, ge=1, le=64)
     """How many processes talk to BMCs; each BMC belongs to one of them."""
+    operation_days: float = Field(30, ge=1, le=3650)
+    """For so many days an operation is kept after its end. A request id is free again then."""
     sync_seconds: float = Field(60, ge=1, le=86400)
     """Between two regular checks of one BMC's power and reachability."""
     sync_at_once: int = Field(64, ge=1, le=10000)
@@ -49,6 +52,11 @@ class ServerOpsSettings(ServiceSettings):
     """How long a receiver may take."""
     webhook_poll_seconds: float = Field(1.0, gt=0, le=60)
     """Between two looks at what is to be delivered."""
+
+    @property
+    def operation_age(self) -> timedelta:
+        """For how long an operation is kept after its end."""
+        return timedelta(days=self.operation_days)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

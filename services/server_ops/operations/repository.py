@@ -1,10 +1,12 @@
 """Where operations are kept, which is also where a server's lock is: one holder, by constraint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from services.server_ops.operations.operation import Operation
+from services.server_ops.operations.states import State
 
 
 class ServerHeld(Exception):  # noqa: N818 - it says what happened
@@ -40,6 +42,19 @@ class Operations(Protocol):
 
     async def update(self, operation: UUID, change: Callable[[Operation], Operation]) -> Operation:
         """Applies a change in one transaction and answers the new value. Raises what it raises."""
+        ...
+
+    async def page(
+        self, *, server: str, account: str, states: Sequence[State], after: str, limit: int
+    ) -> list[Operation]:
+        """The account's operations on a server, newest first, behind the position `after`.
+
+        Only those in one of the states; in whatever state when there are none.
+        """
+        ...
+
+    async def delete_ended(self, before: datetime, limit: int) -> int:
+        """Removes operations that ended before then, so many at most; how many there were."""
         ...
 
     async def unfinished(self) -> list[Operation]:

@@ -8,8 +8,7 @@ from f2h.server_ops.v1 import ipmi_pb2, ipmi_pb2_grpc, power_pb2
 from services.runtime import timestamps
 from services.runtime.call import current_caller
 from services.runtime.clock import Clock
-from services.runtime.errors import invalid
-from services.runtime.paging import decode_token, encode_token
+from services.runtime.paging import decode_token, encode_token, not_ours
 from services.server_ops.bmc.event import LogCursor, LogEvent
 from services.server_ops.bmc.observation import PowerState
 from services.server_ops.bmc.sensor import Health, Sensor
@@ -141,7 +140,7 @@ def _cursor(token: str) -> LogCursor | None:
         return None
     record, _, erased = token.partition(".")
     if not (record.isdecimal() and erased.isdecimal() and int(record) <= 0xFFFF):  # noqa: PLR2004
-        raise invalid("page_token", "must be the next_page_token of an earlier answer")
+        raise not_ours()
     return LogCursor(int(record), int(erased))
 
 

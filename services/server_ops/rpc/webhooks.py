@@ -11,10 +11,10 @@ from services.runtime import timestamps
 from services.runtime.access import Audience
 from services.runtime.call import current_caller
 from services.runtime.errors import invalid
-from services.runtime.paging import decode_token, encode_token, page_size
+from services.runtime.paging import encode_token, page_size
+from services.server_ops.position import position, position_in
 from services.server_ops.webhooks.delivery import Deliveries, Delivery
 from services.server_ops.webhooks.manage import ManageWebhooks, WebhookChange, WebhookForm
-from services.server_ops.webhooks.position import is_position, position
 from services.server_ops.webhooks.trial import TryWebhook
 from services.server_ops.webhooks.webhook import Webhook, Webhooks, found
 
@@ -53,7 +53,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
     ) -> webhook_pb2.ListWebhooksResponse:
         """A page of an account's webhooks."""
         account, size = _account_asked(request.account), page_size(request.page_size)
-        after = _position(request.page_token)
+        after = position_in(request.page_token)
         read = await self._use.webhooks.page(account, after, size + 1)
         page = read[:size]
         more = len(read) > size
@@ -107,7 +107,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
     ) -> webhook_pb2.ListWebhookDeliveriesResponse:
         """A page of a webhook's deliveries."""
         webhook = await self._found(request.id)
-        size, after = page_size(request.page_size), _position(request.page_token)
+        size, after = page_size(request.page_size), position_in(request.page_token)
         read = await self._use.deliveries.page(webhook.id, after, size + 1)
         page = read[:size]
         more = len(read) > size
@@ -158,14 +158,6 @@ def _change(request: webhook_pb2.UpdateWebhookRequest) -> WebhookChange:
             raise invalid(name, "is named by update_mask, but not given")
     values = {name: empty.get(name) if given[name] is None else given[name] for name in named}
     return WebhookChange(**values)  # type: ignore[arg-type]
-
-
-def _position(token: str) -> str:
-    """Where the page before ended; a token that was not made by us is refused."""
-    place = decode_token(token)
-    if place and not is_position(place):
-        raise invalid("page_token", "must be the next_page_token of an earlier answer")
-    return place
 
 
 def _pack(webhook: Webhook) -> webhook_pb2.Webhook:

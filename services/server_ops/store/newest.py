@@ -13,7 +13,7 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 def behind(query: Query, time: Mapped[datetime], row_id: Mapped[UUID], after: str) -> Query:
     """The query, newest first, behind a position; from the beginning when that is empty.
 
-    What a position is, says services.server_ops.webhooks.position.
+    What a position is, says services.server_ops.position.
     """
     if after:
         text, _, name = after.partition(" ")

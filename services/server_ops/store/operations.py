@@ -1,12 +1,12 @@
 """Operations in the database. The constraints of their table are the locks."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -15,6 +15,7 @@ from services.runtime.database import Database, utc
 from services.server_ops.operations.operation import Failure, Fault, Kind, Operation, Step
 from services.server_ops.operations.repository import RequestIdReused, ServerHeld
 from services.server_ops.operations.states import State, StepState
+from services.server_ops.store.newest import behind
 from services.server_ops.store.tables import HOLDS, OperationRow
 
 Outbox = Callable[[AsyncSession, Operation], Awaitable[None]]
@@ -28,9 +29,16 @@ async def nobody(_session: AsyncSession, _operation: Operation) -> None:
 class SqlOperations:
     """Implements Operations."""
 
-    def __init__(self, database: Database, outbox: Outbox = nobody) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox = nobody,
+        changed: Callable[[UUID], None] = lambda _operation: None,
+    ) -> None:
+        """`changed` is told of every change that this process made."""
         self._database = database
         self._outbox = outbox
+        self._changed = changed
 
     async def accept(self, operation: Operation) -> tuple[Operation, bool]:
         # Nearly every refusal is found by reading, without the one lock on writing. What slips
@@ -63,7 +71,26 @@ class SqlOperations:
                 setattr(row, name, value)
             if changed.state != before.state:
                 await self._outbox(session, changed)
+        self._changed(operation)
         return changed
+
+    async def page(
+        self, *, server: str, account: str, states: Sequence[State], after: str, limit: int
+    ) -> list[Operation]:
+        query = select(OperationRow).where(
+            col(OperationRow.server) == server, col(OperationRow.account) == account
+        )
+        if states:
+            query = query.where(col(OperationRow.state).in_(states))
+        query = behind(query, col(OperationRow.create_time), col(OperationRow.id), after)
+        return [_operation(row) for row in await self._database.fetch(query.limit(limit))]
+
+    async def delete_ended(self, before: datetime, limit: int) -> int:
+        ended = select(col(OperationRow.id)).where(col(OperationRow.end_time) < before).limit(limit)
+        async with self._database.write() as session:
+            found = (await session.execute(ended)).scalars().all()
+            await session.execute(delete(OperationRow).where(col(OperationRow.id).in_(found)))
+        return len(found)
 
     async def unfinished(self) -> list[Operation]:
         query = select(OperationRow).where(HOLDS)

@@ -489,7 +489,96 @@ def test_what_is_open_needs_nothing(grpc_channel: grpc.Channel) -> None:
     assert call(grpc_channel, OPEN) == REQUEST.SerializeToString()
 
 
-def test_a_stream_cannot_be_served_without_a_guard() -> None:
-    stream = grpc.unary_stream_rpc_method_handler(lambda _request, _context: iter(()))
-    with pytest.raises(TypeError, match="no layer guards a stream"):
-        Layers(report, validate).around("/test.Service/Watch", stream)
+def test_an_rpc_that_takes_a_stream_cannot_be_served_without_a_guard() -> None:
+    stream = grpc.stream_stream_rpc_method_handler(lambda _requests, _context: iter(()))
+    with pytest.raises(TypeError, match="no layer guards one"):
+        Layers(report, validate).around("/test.Service/Talk", stream)
+
+
+class Aborted(Exception):  # noqa: N818
+    """What a context raises in abort."""
+
+
+class Context:
+    """A call's context, as far as layers look at it."""
+
+    def __init__(self) -> None:
+        self.told: tuple[grpc.StatusCode, str] | None = None
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+    async def abort(self, code: grpc.StatusCode, text: str, _trailing: object) -> None:
+        self.told = code, text
+        raise Aborted
+
+
+def streaming(begin: Any) -> Any:
+    """What serves an RPC that answers with a stream, in two layers."""
+    handler = grpc.unary_stream_rpc_method_handler(begin)
+    return Layers(report, validate).around("/test.Service/Watch", handler).unary_stream
+
+
+async def test_a_stream_begins_only_when_every_layer_lets_it_through() -> None:
+    begun = []
+
+    async def begin(_request: Any, _context: Any) -> AsyncIterator[str]:
+        begun.append(True)
+        return letters()
+
+    async def letters() -> AsyncIterator[str]:
+        for letter in "abc":
+            yield letter
+
+    right = key_pb2.GetKeyRequest(id="0" * 16)
+    assert [each async for each in streaming(begin)(right, Context())] == ["a", "b", "c"]
+    context = Context()
+    with pytest.raises(Aborted):
+        await anext(streaming(begin)(key_pb2.GetKeyRequest(id="nonsense"), context))
+    assert (len(begun), context.told and context.told[0]) == (
+        1,
+        grpc.StatusCode.INVALID_ARGUMENT,
+    )
+
+
+async def test_what_fails_in_the_middle_of_a_stream_is_told_as_everything_and_ends_it() -> None:
+    ended = []
+
+    async def begin(_request: Any, _context: Any) -> AsyncIterator[str]:
+        return failing()
+
+    async def failing() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            raise ValueError("driver text")
+        finally:
+            ended.append(True)
+
+    context = Context()
+    stream = streaming(begin)(key_pb2.GetKeyRequest(id="0" * 16), context)
+    assert await anext(stream) == "a"
+    with pytest.raises(Aborted):
+        await anext(stream)
+    assert context.told is not None
+    assert context.told[0] is grpc.StatusCode.INTERNAL
+    assert "driver text" not in context.told[1]
+    assert ended == [True]
+
+
+async def test_a_reader_that_goes_away_ends_the_stream_at_its_source() -> None:
+    ended = []
+
+    async def begin(_request: Any, _context: Any) -> AsyncIterator[str]:
+        return endless()
+
+    async def endless() -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "a"
+        finally:
+            ended.append(True)
+
+    stream = streaming(begin)(key_pb2.GetKeyRequest(id="0" * 16), Context())
+    assert await anext(stream) == "a"
+    await stream.aclose()
+    assert ended == [True]

@@ -1,6 +1,6 @@
 """Operations of one machine in memory, run without a database."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -59,6 +59,14 @@ class KeptOperations:
     async def update(self, operation: UUID, change: Callable[[Operation], Operation]) -> Operation:
         self.operation = change(self.operation)
         return self.operation
+
+    async def page(
+        self, *, server: str, account: str, states: Sequence[State], after: str, limit: int
+    ) -> list[Operation]:
+        raise NotImplementedError
+
+    async def delete_ended(self, before: datetime, limit: int) -> int:
+        raise NotImplementedError
 
     async def unfinished(self) -> list[Operation]:
         raise NotImplementedError

@@ -12,13 +12,13 @@ from services.runtime.database import Database, migrate
 from services.runtime.sealing import Sealer
 from services.server_ops.__main__ import MIGRATIONS
 from services.server_ops.operations.operation import Failure, Fault, begin_step, fail
+from services.server_ops.position import position
 from services.server_ops.store.operations import SqlOperations
 from services.server_ops.store.webhook_deliveries import SqlDeliveries, tell_of_operation
 from services.server_ops.store.webhooks import SqlWebhooks
 from services.server_ops.webhooks.answer import Answer
 from services.server_ops.webhooks.delivery import Claimed, Delivery, State
 from services.server_ops.webhooks.event import EventType
-from services.server_ops.webhooks.position import position
 from services.server_ops.webhooks.webhook import DisabledReason, TooManyWebhooks, Webhook
 from tests.unit.server_ops.store.test_operations import operation
 from tests.unit.server_ops.webhooks.samples import NOW, SECRET, event, webhook
