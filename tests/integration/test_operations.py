@@ -12,7 +12,6 @@ import pytest
 from f2h.server_ops.v1 import operation_pb2, operation_pb2_grpc, reboot_pb2
 from google.api_core import exceptions, operations_v1
 from google.api_core import operation as api_core
-from google.api_core.retry import Retry
 from google.longrunning import operations_pb2
 
 from lab.ipmi_sim import IpmiSim
@@ -179,7 +178,7 @@ def test_googles_own_client_waits_for_an_operation(system: System, bmc: IpmiSim)
     )
     done = threading.Event()
     future.add_done_callback(lambda _future: done.set())
-    assert future.result(timeout=60, retry=None, polling=Retry(initial=0.2)).proof
+    assert future.result(timeout=60).proof
     assert done.wait(10)
     assert future.metadata.server == server
     with pytest.raises(exceptions.InvalidArgument):
