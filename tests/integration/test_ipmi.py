@@ -4,7 +4,7 @@ import pytest
 
 from lab.ipmi_sim import IpmiSim
 from lab.lossy import LossyProxy
-from tests.integration.conftest import Key, System, eventually, reason
+from tests.integration.conftest import ACCOUNT, Key, System, eventually, reason
 
 IPMI = ("ipmi.status", "server.power", "server.details")
 
@@ -162,3 +162,21 @@ def test_another_capability_reads_nothing(system: System, bmc: IpmiSim, path: st
     server = system.server(bmc)
     answer = system.rest("GET", f"/api/servers/{server}/ipmi{path}", system.key(server))
     assert (answer.status_code, reason(answer)) == (403, "CAPABILITY_MISSING")
+
+
+def test_a_bmc_that_speaks_redfish_cannot_be_registered_yet(system: System, bmc: IpmiSim) -> None:
+    server = system.server(bmc)
+    form = {
+        "account": ACCOUNT,
+        "ips": ["203.0.113.251"],
+        "datacenter": "EU-WEST-F2H",
+        "mac": "0c:c4:7a:00:00:fd",
+        "bmc_address": "192.0.2.1",
+        "bmc_username": "admin",
+        "bmc_password": "a password that is longer than IPMI has them",
+    }
+    url = f"/api/noc/servers/{server}"
+    too_long = system.noc("PUT", url, json=form)
+    assert (too_long.status_code, reason(too_long)) == (400, "INVALID_REQUEST")
+    answer = system.noc("PUT", url, json={**form, "bmc_protocol": "BMC_PROTOCOL_REDFISH"})
+    assert (answer.status_code, reason(answer)) == (501, "NOT_IMPLEMENTED")
