@@ -16,10 +16,12 @@ from google.rpc import status_pb2
 from edge.process import EdgeError, validate
 from edge.render import SOURCE, Limit, RenderError, render
 from lab import ca
+from services.server_ops.operations import watch
 from tests.edge.conftest import DESCRIPTOR, Edge
 from tests.edge.contract import LISTENERS, RPCS, passes
 
 CONFIG = yaml.safe_load(SOURCE.read_text())
+STREAMS = {rpc.path for rpc in RPCS if rpc.method.server_streaming}
 UPSTREAMS = {"auth": ("10.0.0.1", 1), "server_ops": ("10.0.0.2", 2), "security": ("10.0.0.3", 3)}
 
 
@@ -88,11 +90,11 @@ def test_the_routes_are_the_rpcs_of_the_contract(listener: str) -> None:
         hit = {
             rpc.path
             for rpc in RPCS
-            if rpc.path == rule or (rule.endswith("/") and rpc.path.startswith(rule))
+            for path in {rpc.path, rpc.rule and rpc.rule.stands_for}
+            if path and (path == rule or (rule.endswith("/") and path.startswith(rule)))
         }
         assert hit, f"{rule} is in no proto"
-        package = rule.split(".")[1]
-        assert route["route"]["cluster"] == package
+        assert {path.split(".")[1] for path in hit} == {route["route"]["cluster"]}
         taken[rule] = hit
     assert set().union(*taken.values()) == {rpc.path for rpc in RPCS if passes(rpc, listener)}
 
@@ -102,10 +104,11 @@ def test_authorization_is_switched_off_only_where_nothing_passes(listener: str) 
     (host,) = managers()[listener]["route_config"]["virtual_hosts"]
     settings = host["typed_per_filter_config"]["envoy.filters.http.ext_authz"]
     assert settings["check_settings"] == {"context_extensions": {"listener": listener}}
-    assert [route["name"] for route in host["routes"] if "typed_per_filter_config" in route] == [
-        "malformed_timeout",
-        "encoded_name",
-    ]
+    assert [
+        route["name"]
+        for route in host["routes"]
+        if "envoy.filters.http.ext_authz" in route.get("typed_per_filter_config", {})
+    ] == ["malformed_timeout", "encoded_name"]
 
 
 @each_listener
@@ -132,13 +135,29 @@ def test_what_a_path_names_is_ignored_in_a_query(listener: str) -> None:
 @each_listener
 def test_the_edge_gives_up_before_the_service_does(listener: str) -> None:
     manager = managers()[listener]
-    routes = [each["route"] for each in manager["route_config"]["virtual_hosts"][0]["routes"][2:]]
-    assert {each["timeout"] for each in routes} == {"0s"}
-    longest = {each["max_stream_duration"]["grpc_timeout_header_max"] for each in routes}
+    routes = manager["route_config"]["virtual_hosts"][0]["routes"][2:]
+    assert {each["route"]["timeout"] for each in routes} == {"0s"}
+    calls = [each["route"] for each in routes if each["match"].get("path") not in STREAMS]
+    longest = {each["max_stream_duration"]["grpc_timeout_header_max"] for each in calls}
     (mutation, _) = filters(listener)[-1]["typed_config"]["upstream_http_filters"]
     (told,) = mutation["typed_config"]["mutations"]["request_mutations"]
     assert longest == {"14.9s"}
     assert told["append"]["header"] == {"key": "grpc-timeout", "value": "15S"}
+
+
+def test_a_stream_may_last_longer_than_the_service_lets_it() -> None:
+    routes = managers()["public"]["route_config"]["virtual_hosts"][0]["routes"]
+    streams = {each["match"].get("path"): each for each in routes}
+    assert streams.keys() >= STREAMS
+    for path in STREAMS:
+        route = streams[path]["route"]
+        assert route["max_stream_duration"] == {"max_stream_duration": "330s"}
+        assert route["idle_timeout"] == "330s"
+        mutation = streams[path]["typed_per_filter_config"]["envoy.filters.http.header_mutation"]
+        (told,) = mutation["mutations"]["request_mutations"]
+        assert told["append"]["header"] == {"key": "grpc-timeout", "value": "330S"}
+    # The service ends one before.
+    assert watch.WATCH_SECONDS < 330
 
 
 @each_listener
