@@ -35,7 +35,7 @@ set_working_mc 0x20
     allowed_auths_admin none md2 md5 straight
     guid a123456789abcdefa123456789abcdef
   endlan
-  chassis_control "{folder}/chassis.sh 0x20"
+{serial}  chassis_control "{folder}/chassis.sh 0x20"
   user 1 true "" "" user 10 none md2 md5 straight
   user 2 true "{username}" "{password}" admin 10 none md2 md5 straight
 """
@@ -122,12 +122,15 @@ class IpmiSim:
         boot_seconds: float = 0.3,
         restarts_visibly: bool = True,
         ignores_commands: bool = False,
+        serial_port: int = 0,
     ) -> None:
         """Needs a folder of its own; `port` 0 takes a free one. A machine is on at first.
 
         `boot_seconds` after a start the machine records it in the BMC's event log, as firmware
         does; without `restarts_visibly` it does not, as a machine that hangs. A BMC that
         `ignores_commands` acknowledges them and does nothing. Both may be set while it runs.
+
+        `serial_port` is where the machine's serial line is, see lab.serial_line; 0: it has none.
         """
         self.address = address
         self.port = port or free_port(socket.SOCK_DGRAM)
@@ -135,6 +138,7 @@ class IpmiSim:
         self.password = password
         self._folder = folder.absolute()
         self._boot_seconds = boot_seconds
+        self._serial = f'  sol "telnet:127.0.0.1:{serial_port}" 115200\n' if serial_port else ""
         self._process: Process | None = None
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "executed").touch()
@@ -177,6 +181,7 @@ class IpmiSim:
             "username": self.username,
             "password": self.password,
             "boot_seconds": self._boot_seconds,
+            "serial": self._serial,
             "by_cycle": _BY_CYCLE,
         }
         (folder / "lan.conf").write_text(_LAN.format(**names))

@@ -100,6 +100,8 @@ TIDY_SECONDS = 3600.0
 
 MODULES = (inventory_pb2, ipmi_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2, webhook_pb2)
 
+ACCESS = rules(*MODULES)
+
 ASKED_BY = {
     Kind.REBOOT: "/f2h.server_ops.v1.RebootService/RebootServer",
     Kind.POWER: "/f2h.server_ops.v1.PowerService/ChangePower",
@@ -147,24 +149,16 @@ async def build(
     take_over = TakeOver(operations, durable, lease_store.living, workflow.give_up, clock)
     request_operation = RequestOperation(servers, operations, durable.start, clock, uuid4)
 
-    access = rules(*MODULES)
-    asked_with = {kind: access[path].capability for kind, path in ASKED_BY.items()}
     auth = grpc.aio.insecure_channel(settings.auth)
-    identify = Identify(
-        access,
-        PrincipalVerifier(settings.public_keys(), clock),
-        PolicyCache(PolicyClient(auth).fetch),
-    )
+    layers, audit = _layers(settings, auth, clock)
 
     operation_servicer = OperationServicer(
         operations,
         servers,
         WatchOperation(operations, changes),
         CancelOperation(operations, clock),
-        asked_with,
+        {kind: ACCESS[path].capability for kind, path in ASKED_BY.items()},
     )
-
-    audit = Audit(access, AuditClient(auth))
 
     def add_services(to: grpc.aio.Server) -> None:
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
@@ -185,7 +179,6 @@ async def build(
     try:
         await leases.renew()
         durable.launch(workflow.run)
-        layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
         async with repeated(
             (SYNC_LOOK_SECONDS, ipmi.sync),
             (RENEW_SECONDS, leases.renew),
@@ -200,10 +193,23 @@ async def build(
     finally:
         await ipmi.sync.close()
         webhooks.resolving.shutdown(wait=False, cancel_futures=True)
-        durable.close()
+        await durable.halt()
         await bmc.close()
         await auth.close(None)
         await database.close()
+        durable.close()
+
+
+def _layers(
+    settings: ServerOpsSettings, auth: grpc.aio.Channel, clock: Clock
+) -> tuple[Layers, Audit]:
+    identify = Identify(
+        ACCESS,
+        PrincipalVerifier(settings.public_keys(), clock),
+        PolicyCache(PolicyClient(auth).fetch),
+    )
+    audit = Audit(ACCESS, AuditClient(auth))
+    return Layers(report, identify, audit, Admit(ACCESS), validate, Grant(ACCESS)), audit
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from lab.ipmi_sim import IpmiSim
 from lab.lossy import LossyProxy
-from lab.ports import HOST
-from lab.stack import Ports, Stack
-from tests.integration.conftest import ACCOUNT, SETTINGS, Key, System
+from tests.integration.conftest import Key, System, running
 
 SCALE = int(os.environ.get("FAULT_SCALE", "1"))
 
@@ -28,7 +25,7 @@ KILLS = 4 * SCALE
 AT_A_KILL = 4
 """Reboots that are under way when a process is killed."""
 
-REBOOTS_UNDER_LOSS = 10 * SCALE
+REBOOTS_UNDER_LOSS = 10 * SCALE if SCALE > 1 else 4
 LOSSY_BMCS = 10
 LOSS = 0.3
 
@@ -39,15 +36,8 @@ TERMINAL_SECONDS = 30.0
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system of this module's own: it is killed again and again."""
-    folder = tmp_path_factory.mktemp("faults")
-    settings = {**SETTINGS, "F2H_SERVER_OPS_RESTART_SECONDS": "25"}
-    with (
-        Stack(folder / "run", Ports.free(), settings) as stack,
-        ExitStack() as exits,
-        grpc.insecure_channel(f"{HOST}:{stack.ports.public}") as channel,
-    ):
-        made = System(stack, folder, exits, channel)
-        made.account(ACCOUNT)
+    settings = {"F2H_SERVER_OPS_RESTART_SECONDS": "25"}
+    with running(tmp_path_factory.mktemp("faults"), settings) as made:
         yield made
 
 

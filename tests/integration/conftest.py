@@ -3,8 +3,8 @@
 import itertools
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,14 +69,15 @@ class System:
     ) -> str:
         """Registers a new server with this BMC, or through a proxy at `port`; its hostname."""
         number = next(self.numbers)
-        hostname = hostname or f"ns{number}.example.net"
+        high, low = divmod(number, 256)
+        hostname = hostname or f"ns{number}.fleet.example.net"
         self.stack.register(
             inventory_pb2.PutServerRequest(
                 hostname=hostname,
                 account=account,
-                ips=[f"203.0.113.{number}", f"2001:db8::{number}"],
+                ips=[f"198.18.{high}.{low}", f"2001:db8::{number:x}"],
                 datacenter="EU-WEST-F2H",
-                mac=f"0c:c4:7a:00:00:{number:02x}",
+                mac=f"0c:c4:7a:00:{high:02x}:{low:02x}",
                 bmc_address="127.0.0.1",
                 bmc_port=port or bmc.port,
                 bmc_username=bmc.username,
@@ -140,16 +141,30 @@ def reason(answer: httpx.Response) -> str:
     return str(infos[0]["reason"])
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    folder = tmp_path_factory.mktemp("system")
+@contextmanager
+def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[System]:
+    """A system of its own, which runs inside, with further settings."""
     with (
-        Stack(folder / "run", Ports.free(), SETTINGS) as stack,
+        Stack(folder / "run", Ports.free(), {**SETTINGS, **(settings or {})}) as stack,
         ExitStack() as exits,
         grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
     ):
         made = System(stack, folder, exits, channel)
         made.account(ACCOUNT)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """For tests that leave it as it was, but for servers and keys of their own."""
+    with running(tmp_path_factory.mktemp("system")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """For the tests of one module, which stop a part of it or count what it did."""
+    with running(tmp_path_factory.mktemp("own_system")) as made:
         yield made
 
 

@@ -11,6 +11,12 @@ from tests.integration.conftest import System
 BMCS = 6
 
 
+@pytest.fixture(scope="module")
+def system(own_system: System) -> System:
+    """Its own."""
+    return own_system
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 @pytest.mark.parametrize("moment", [0.0, 0.4, 1.2])
 def test_operations_survive_the_end_of_server_ops_at_any_moment(
@@ -35,3 +41,4 @@ def test_operations_survive_the_end_of_server_ops_at_any_moment(
         told = operation.get("error", {}).get("details", [{}])[0].get("reason", "SUCCEEDED")
         assert told in {"SUCCEEDED", "OUTCOME_UNKNOWN"}
         assert (told == "SUCCEEDED") == (bmc.chassis_commands() == 1)
+    assert "Traceback" not in process.log.read_text()

@@ -1,10 +1,17 @@
 """Guessing, through the real Envoy. In a system of its own: all of a test come from one address."""
 
 import httpx
+import pytest
 
 from tests.integration.conftest import ACCOUNT, System, reason
 
 PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def system(own_system: System) -> System:
+    """Its own."""
+    return own_system
 
 
 def login(system: System, email: str, password: str) -> httpx.Response:

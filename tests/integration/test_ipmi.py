@@ -9,6 +9,12 @@ from tests.integration.conftest import ACCOUNT, Key, System, eventually, reason
 IPMI = ("ipmi.status", "server.power", "server.details")
 
 
+@pytest.fixture(scope="module")
+def system(own_system: System) -> System:
+    """Its own."""
+    return own_system
+
+
 def ipmi(
     system: System, server: str, key: Key, path: str = "", **params: object
 ) -> dict[str, object]:

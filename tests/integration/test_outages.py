@@ -1,16 +1,19 @@
 """Promise 8: with a part away nothing passes that should not, and all is well when it is back."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import grpc
 import pytest
 from f2h.server_ops.v1 import server_pb2, server_pb2_grpc
 
-from lab.stack import Ports, Stack
-from tests.integration.conftest import ACCOUNT, SETTINGS, System, eventually, reason
+from tests.integration.conftest import System, eventually, reason, running
 from tests.postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def system(own_system: System) -> System:
+    """Its own."""
+    return own_system
 
 
 def _answers(system: System, server: str, key: object) -> bool:
@@ -52,19 +55,11 @@ def test_without_server_ops_its_calls_are_unavailable_and_others_are_not(system:
 @pytest.fixture(scope="module")
 def on_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The whole system with its state on PostgreSQL."""
-    folder: Path = tmp_path_factory.mktemp("postgres")
     settings = {
-        **SETTINGS,
         "F2H_AUTH_DATABASE_URL": postgres.new_database(),
         "F2H_SERVER_OPS_DATABASE_URL": postgres.new_database(),
     }
-    with (
-        Stack(folder / "run", Ports.free(), settings) as stack,
-        ExitStack() as exits,
-        grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
-    ):
-        system = System(stack, folder, exits, channel)
-        system.account(ACCOUNT)
+    with running(tmp_path_factory.mktemp("postgres"), settings) as system:
         yield system
 
 

@@ -18,6 +18,12 @@ SECONDS = 6
 """Until a new secret is used; an operator takes an hour."""
 
 
+@pytest.fixture(scope="module")
+def system(own_system: System) -> System:
+    """Its own."""
+    return own_system
+
+
 def command(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "services.auth", *arguments],

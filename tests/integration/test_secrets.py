@@ -4,8 +4,15 @@ from pathlib import Path
 
 import httpx
 import pyotp
+import pytest
 
 from tests.integration.conftest import ACCOUNT, System
+
+
+@pytest.fixture(scope="module")
+def system(own_system: System) -> System:
+    """Its own."""
+    return own_system
 
 
 def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:

@@ -14,6 +14,12 @@ from f2h.server_ops.v1 import server_pb2, server_pb2_grpc
 from tests.integration.conftest import Key, System, eventually, reason
 
 
+@pytest.fixture(scope="module")
+def system(own_system: System) -> System:
+    """Its own."""
+    return own_system
+
+
 def token(system: System, key: Key, **form: object) -> str:
     answer = system.rest("POST", "/api/auth/token", key, json=form)
     assert answer.status_code == 200, answer.text

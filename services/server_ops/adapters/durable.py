@@ -40,6 +40,7 @@ class DurableWorkflows:
             )
         )
         self._run: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     def launch(self, run: Callable[[UUID], Awaitable[None]]) -> None:
         """Registers the workflow, and takes up what was under way when the process last ended.
@@ -49,6 +50,10 @@ class DurableWorkflows:
 
         @DBOS.workflow(name="operation")
         async def workflow(operation: str) -> None:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a coroutine runs in one
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
             await run(UUID(operation))
 
         self._run = workflow
@@ -100,6 +105,13 @@ class DurableWorkflows:
             body,
         )
 
+    async def halt(self) -> None:
+        """Stops what is under way, where it stands: it is taken up at the next launch."""
+        under_way = [*self._under_way]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
     def close(self) -> None:
-        """Stops; what is under way is taken up at the next launch."""
+        """Ends it. The event loop has no threads after this: DBOS gave it its own."""
         DBOS.destroy(destroy_registry=True)

@@ -1,32 +1,16 @@
 """The Protocol that every BMC driver implements, and whose contract one test suite checks."""
 
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
+from services.server_ops.bmc.console import Console
 from services.server_ops.bmc.contact import StageResult
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.event import LogCursor, LogPage
 from services.server_ops.bmc.identity import Identity
 from services.server_ops.bmc.observation import Observation, PowerState, SelMark
 from services.server_ops.bmc.sensor import Sensor
-
-
-class Console(Protocol):
-    """An attached serial console."""
-
-    def output(self) -> AsyncIterator[bytes]:
-        """What the machine writes, as it comes; ends when the console is detached."""
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Types."""
-        ...
-
-    async def send_break(self) -> None:
-        """Sends a serial break."""
-        ...
 
 
 class Bmc(Protocol):
@@ -70,8 +54,13 @@ class Bmc(Protocol):
         """Reaches the BMC anew, stage by stage. Raises nothing of what it finds."""
         ...
 
-    def console(self, endpoint: BmcEndpoint) -> AbstractAsyncContextManager[Console]:
-        """Attaches the serial console. Raises BmcUnsupported, and ConsoleTaken."""
+    def console(
+        self, endpoint: BmcEndpoint, *, take_over: bool = False
+    ) -> AbstractAsyncContextManager[Console]:
+        """Attaches the serial console, and detaches it at the end.
+
+        With `take_over` it is taken from whoever has it. Raises BmcUnsupported, and ConsoleTaken.
+        """
         ...
 
     async def close(self) -> None:

@@ -3,16 +3,13 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 import httpx
 import pytest
 
-from lab.stack import Ports, Stack
-from tests.integration.conftest import ACCOUNT, SETTINGS, Key, System, eventually, reason
+from tests.integration.conftest import ACCOUNT, Key, System, eventually, reason, running
 from tests.integration.test_people import Browser, user
 from tests.integration.webhooks.receiver import Receiver
 
@@ -31,14 +28,7 @@ ALLOWED = {
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system that may send to loopback."""
-    folder = tmp_path_factory.mktemp("system")
-    with (
-        Stack(folder / "run", Ports.free(), {**SETTINGS, **ALLOWED}) as stack,
-        ExitStack() as exits,
-        grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
-    ):
-        made = System(stack, folder, exits, channel)
-        made.account(ACCOUNT)
+    with running(tmp_path_factory.mktemp("webhooks"), ALLOWED) as made:
         yield made
 
 

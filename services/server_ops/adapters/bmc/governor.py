@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from services.server_ops.adapters.bmc.limits import Limits
-from services.server_ops.adapters.bmc.worker import Lost, Worker
+from services.server_ops.adapters.bmc.worker import Exchange, Lost, Worker
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
+from services.server_ops.bmc.console import Console, Output
 from services.server_ops.bmc.contact import Result, Stage, StageResult
-from services.server_ops.bmc.driver import Console
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import (
     BmcAuthFailed,
@@ -28,9 +28,6 @@ from services.server_ops.bmc.identity import Identity
 from services.server_ops.bmc.observation import Observation, PowerState, SelMark
 from services.server_ops.bmc.ownership import Ownership, SoleOwner
 from services.server_ops.bmc.sensor import Sensor
-
-_TYPED_PIECES = 256
-"""So many pieces of what is typed on a console wait for a slow one."""
 
 Refused = Callable[[BmcEndpoint], Awaitable[None]]
 
@@ -55,8 +52,8 @@ class _Line:
         self.left_alone_until = 0.0
         self.refused: BmcEndpoint | None = None
         """The login that the BMC refused: it is never tried again."""
-        self.console = False
-        """Whether the serial console is attached."""
+        self.console: _AttachedConsole | None = None
+        """The serial console, while it is attached."""
         self.wanted = False
         """Whether another process waits for it."""
         self.rest: asyncio.TimerHandle | None = None
@@ -134,7 +131,7 @@ class BmcGovernor:
     async def test(self, endpoint: BmcEndpoint) -> tuple[StageResult, ...]:
         """See Bmc. Raises ConsoleTaken: it needs the session that the console has."""
         line = self._line(endpoint)
-        if line.console:
+        if line.console is not None:
             raise ConsoleTaken
         seconds = self._limits.login_seconds
         try:
@@ -156,30 +153,40 @@ class BmcGovernor:
         return results
 
     @asynccontextmanager
-    async def console(self, endpoint: BmcEndpoint) -> AsyncIterator[Console]:
+    async def console(
+        self, endpoint: BmcEndpoint, *, take_over: bool = False
+    ) -> AsyncIterator[Console]:
         """See Bmc. Other calls go on meanwhile, on the same session."""
         line = self._line(endpoint)
-        self._admit(line, endpoint)
-        if line.console:
-            raise ConsoleTaken
-        line.console = True
-        line.wake()
-        await self._ownership.own(endpoint)
-        attached = _AttachedConsole(line, endpoint, self._limits.login_seconds)
+        self._spare(line)
+        if line.console is not None:
+            if not take_over:
+                raise ConsoleTaken
+            line.console.take_away()
+        console = line.console = _AttachedConsole()
         try:
-            yield attached
+            async with self._turn(line, endpoint), self._heeded(line, endpoint):
+                exchange = await line.worker.exchange(
+                    endpoint, "attach", take_over, seconds=self._limits.login_seconds
+                )
+                await console.attach(exchange)
+            yield console
         finally:
-            await attached.close()
-            line.console = False
+            console.end()
+            if line.console is console:
+                line.console = None
             self._let_rest_later(line)
 
     async def let_go(self, key: tuple[str, int]) -> None:
-        """Logs out of a BMC that another process wants, at once when it is idle."""
+        """Logs out of a BMC that another process wants, at once when it is idle.
+
+        A serial console stays attached: it keeps its session, and the other process has another.
+        """
         line = self._lines.get(key)
         if line is None:
             return
         line.wanted = True
-        if not line.users and not line.console:
+        if not line.users:
             line.wake()
             self._let_rest(line)
 
@@ -219,8 +226,14 @@ class BmcGovernor:
     async def _call(
         self, line: _Line, endpoint: BmcEndpoint, method: str, *arguments: Any, seconds: float
     ) -> Any:
+        async with self._heeded(line, endpoint):
+            return await line.worker.call(endpoint, method, *arguments, seconds=seconds)
+
+    @asynccontextmanager
+    async def _heeded(self, line: _Line, endpoint: BmcEndpoint) -> AsyncIterator[None]:
+        """How a call ends is remembered of the BMC."""
         try:
-            answer = await line.worker.call(endpoint, method, *arguments, seconds=seconds)
+            yield
         except Lost:
             self._failed(line)
             raise BmcUnreachable from None
@@ -234,7 +247,6 @@ class BmcGovernor:
             line.failures = 0  # it answered
             raise
         line.failures = 0
-        return answer
 
     def _line(self, endpoint: BmcEndpoint) -> _Line:
         key = (endpoint.address, endpoint.port)
@@ -294,7 +306,7 @@ class BmcGovernor:
             await self._refused(endpoint)
 
     def _let_rest_later(self, line: _Line) -> None:
-        if line.users or line.console:
+        if line.users or (line.console is not None and not line.wanted):
             return
         line.wake()
         loop = asyncio.get_running_loop()
@@ -311,9 +323,9 @@ class BmcGovernor:
         # In the line's own turn: who comes now waits for the logout, so that the BMC never has two
         # sessions of ours.
         async with line.turn:
-            if line.users or line.console:
+            if line.users:
                 return
-            if line.worker.pid is not None:
+            if line.worker.pid is not None and line.console is None:
                 with suppress(Lost, BmcError):
                     seconds = self._limits.power_seconds
                     await line.worker.call(line.endpoint, "drop", seconds=seconds)
@@ -324,26 +336,47 @@ class BmcGovernor:
 class _AttachedConsole:
     """Implements Console."""
 
-    def __init__(self, line: _Line, endpoint: BmcEndpoint, seconds: float) -> None:
-        self._typed: asyncio.Queue[bytes | None] = asyncio.Queue(_TYPED_PIECES)
-        self._stream = line.worker.stream(endpoint, "attach", self._typed, seconds=seconds)
+    def __init__(self) -> None:
+        self._exchange: Exchange | None = None
+        self._taken = False
 
-    async def output(self) -> AsyncIterator[bytes]:
+    async def attach(self, exchange: Exchange) -> None:
+        """Waits until it is attached. Raises BmcUnsupported, ConsoleTaken, BmcUnreachable, Lost."""
+        self._exchange = exchange
+        if await exchange.next() is None:
+            raise ConsoleTaken  # by somebody who came meanwhile
+
+    async def next(self) -> Output | None:
         """See Console."""
+        assert self._exchange is not None  # noqa: S101 - it is attached
         try:
-            async for data in self._stream:
-                yield data
+            said = await self._exchange.next()
         except Lost:
             raise BmcUnreachable from None
+        if said is not None:
+            output: Output = said.value
+            return output
+        if self._taken:
+            raise ConsoleTaken
+        return None
 
     async def write(self, data: bytes) -> None:
         """See Console."""
+        assert self._exchange is not None  # noqa: S101 - it is attached
         if data:
-            await self._typed.put(data)
+            await self._exchange.give(data)
 
     async def send_break(self) -> None:
         """See Console."""
-        await self._typed.put(None)
+        assert self._exchange is not None  # noqa: S101 - it is attached
+        await self._exchange.give(None)
 
-    async def close(self) -> None:
-        await self._stream.aclose()  # type: ignore[attr-defined]
+    def take_away(self) -> None:
+        """Ends it for whoever has it. The worker detaches it before it attaches the next."""
+        self._taken = True
+        self.end()
+
+    def end(self) -> None:
+        """Ends it."""
+        if self._exchange is not None:
+            self._exchange.end()

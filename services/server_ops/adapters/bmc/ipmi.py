@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import struct
 import time
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 from services.server_ops.adapters.bmc.event_log import Record, read_record
@@ -39,7 +38,7 @@ from services.server_ops.bmc.sensor import Sensor
 # Network functions, IPMI 2.0 table 5-1, and the commands that we use (appendix G).
 _CHASSIS, _APPLICATION, _STORAGE = 0x00, 0x06, 0x0A
 _GET_CHASSIS_STATUS, _CHASSIS_CONTROL, _GET_RESTART_CAUSE = 0x01, 0x02, 0x07
-_GET_DEVICE_ID, _GET_SYSTEM_GUID, _GET_PAYLOAD_SUPPORT = 0x01, 0x37, 0x4E
+_GET_DEVICE_ID, _GET_SYSTEM_GUID = 0x01, 0x37
 _GET_SEL_INFO, _GET_SEL_ENTRY, _GET_SEL_TIME = 0x40, 0x43, 0x48
 
 _OK = 0x00
@@ -64,10 +63,10 @@ _BUSY_PAUSE_SECONDS = 0.2
 _SENSOR_DEVICE, _LOG_DEVICE = 0x01, 0x04
 """Bits of Additional Device Support in Get Device ID, section 20.1."""
 
-_SERIAL = 1 << 1
-"""Payload type 1, Serial over LAN: table 13-16, as a bit of section 24.8's answer."""
-
-_THIS_CHANNEL = 0x0E
+_TRANSPORT, _GET_SOL_SETTINGS = 0x0C, 0x22
+_SERIAL_ENABLED = bytes([0x0E, 1, 0, 0])
+"""Get SOL Configuration Parameters, section 26.3: of this channel, number 1 of table 26-5, SOL
+Enable."""
 
 
 class IpmiBmc:
@@ -136,8 +135,9 @@ class IpmiBmc:
             features.add(Feature.EVENT_LOG)
         if device[5] & _SENSOR_DEVICE:
             features.add(Feature.SENSORS)
-        payloads = await self._read(_APPLICATION, _GET_PAYLOAD_SUPPORT, bytes([_THIS_CHANNEL]))
-        if payloads and payloads[0] & _SERIAL:
+        # Asked of its settings: ipmi_sim ends when it is asked which payloads it has.
+        serial = await self._read(_TRANSPORT, _GET_SOL_SETTINGS, _SERIAL_ENABLED)
+        if serial and len(serial) > 1 and serial[1] & 1:
             features.add(Feature.SERIAL_CONSOLE)
         return Identity(
             firmware=f"{device[2] & 0x7F}.{device[3]:02x}",
@@ -192,15 +192,18 @@ class IpmiBmc:
             pass
         return _stages(reached, begin, wrong=wrong)
 
-    async def attach(self, given: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
-        """The serial console: what the machine writes. `given` is typed; None is a break.
-
-        Raises BmcUnsupported and ConsoleTaken.
-        """
+    async def attach(self, take_over: bool) -> SerialOverLan:
+        """The serial console. Raises BmcUnsupported and ConsoleTaken."""
         await self.prepare()
         assert self._session is not None  # noqa: S101 - prepared
-        async for data in SerialOverLan(self._session).run(given):
-            yield data
+        console = SerialOverLan(self._session)
+        await console.attach(take_over=take_over)
+        return console
+
+    @property
+    def attached(self) -> bool:
+        """Whether the serial console is."""
+        return self._session is not None and self._session.has_serial
 
     def drop(self) -> None:
         """Gives the BMC its session slot back."""

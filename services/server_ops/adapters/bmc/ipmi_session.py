@@ -270,6 +270,16 @@ class IpmiSession:
         """Gives what comes as Serial over LAN to `handler`, or to nobody."""
         self._session.sol_handler = handler
 
+    @property
+    def number(self) -> int:
+        """The id that the BMC gave it, section 13.6."""
+        return int(self._session.sessionid)
+
+    @property
+    def has_serial(self) -> bool:
+        """Whether somebody takes what comes as Serial over LAN."""
+        return self._session.sol_handler is not None
+
     def send_serial(self, payload: bytes) -> None:
         """Sends a payload of Serial over LAN, in one datagram. Raises NotSent."""
         if not self.alive:

@@ -32,6 +32,13 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """One that was given, or emitted, is taken: there is room for another."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """Nobody waits for a call any more."""
 
@@ -70,8 +77,11 @@ class Failed:
     kind: str
 
 
-Request = Call | Given | Ended
-Answer = Emitted | Returned | Raised | Failed
+Request = Call | Given | Taken | Ended
+Answer = Emitted | Taken | Returned | Raised | Failed
+
+WINDOW = 64
+"""So many that were given, or emitted, may be under way at once, each way."""
 
 
 def send(writer: asyncio.StreamWriter, message: Request | Answer) -> None:

@@ -1,16 +1,17 @@
 """Serial over LAN, IPMI 2.0 section 15, on a session that is there already."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from services.server_ops.adapters.bmc.ipmi_session import IpmiSession, NotSent, Unanswered
+from services.server_ops.bmc.console import Output
 from services.server_ops.bmc.errors import BmcUnreachable, BmcUnsupported, ConsoleTaken
 
 _APPLICATION = 0x06
-_ACTIVATE, _DEACTIVATE, _STATUS = 0x48, 0x49, 0x4A
-"""Activate Payload, Deactivate Payload, Get Payload Activation Status: section 24.1, 24.2, 24.4."""
+_ACTIVATE, _DEACTIVATE, _INFO = 0x48, 0x49, 0x4B
+"""Activate Payload, Deactivate Payload, Get Payload Instance Info: section 24.1, 24.2, 24.5."""
 
 _SERIAL, _INSTANCE = 0x01, 0x01
 _ENCRYPTED_AND_AUTHENTICATED = 0xC0
@@ -18,20 +19,27 @@ _ENCRYPTED_AND_AUTHENTICATED = 0xC0
 _ALREADY_ACTIVE, _DISABLED = 0x80, 0x81
 """Completion codes of Activate Payload, table 24-2."""
 
-_ASK_SECONDS, _ASK_TIMES = 1.0, 5
+_ASK_SECONDS, _ASK_TIMES = 1.0, 4
 
 _RESEND_SECONDS, _RESENDS = 0.5, 7
 """How long an acknowledgement is waited for, and how often data is sent again before the console is
 taken for lost. Section 15.11 leaves both to us; data that was sent again is told by its number."""
 
-_QUIET_SECONDS = 20.0
+_QUIET_SECONDS = 4.0
 """After so long without a word the BMC is asked whether the console is still ours."""
 
-_BREAK, _NACK, _DEACTIVATED = 0x10, 0x40, 0x10
-"""Bits of the fourth byte: of ours (table 15-2, generate break), and of the BMC's (refused,
-deactivated)."""
+_BREAK = 0x10
+"""A bit of the fourth byte of ours: generate break, table 15-2."""
+
+_NACK, _DEACTIVATED, _OVERRUN = 0x40, 0x10, 0x08
+"""Bits of the fourth byte of the BMC's, table 15-2: refused; deactivated; what the machine wrote
+came faster than it left."""
 
 _HEADER_BYTES = 4
+_NUMBERS = 15
+"""Packets are numbered 1 to 15, and from 1 again."""
+_PACKETS = 1024
+"""So many wait for a slow reader, some 20 s of 115,200 baud. Further ones are lost."""
 
 
 @dataclass(frozen=True)
@@ -67,47 +75,71 @@ class SerialOverLan:
 
     def __init__(self, session: IpmiSession) -> None:
         self._session = session
-        self._came: asyncio.Queue[Packet | None] = asyncio.Queue(1000)
-        self._acknowledged: asyncio.Queue[Packet] = asyncio.Queue(16)
-        self._last_number, self._last_length = 0, 0
+        self._came: asyncio.Queue[Output | None] = asyncio.Queue(_PACKETS)
+        self._acknowledged: asyncio.Queue[Packet] = asyncio.Queue(_PACKETS)
+        self._last = Packet(0, 0, 0, 0, b"")
+        self._lost = False
+        """Whether something was lost after what was kept last."""
         self._number = 0
         self._most = 0
 
-    async def run(self, given: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
-        """Attaches; yields what the machine writes, and types what is `given` (None: a break).
+    async def attach(self, *, take_over: bool) -> None:
+        """Activate Payload; with `take_over`, from whoever has it.
 
-        Ends when the BMC or the session ends it. Raises BmcUnsupported, ConsoleTaken and
-        BmcUnreachable.
+        Raises BmcUnsupported, ConsoleTaken and BmcUnreachable.
         """
-        self._most = await self._activate()
-        self._session.take_serial(self._take)
-        typing = asyncio.create_task(self._type(given))
-        typing.add_done_callback(lambda _task: self._end())
-        try:
-            while (packet := await self._next()) is not None:
-                if data := self._new_data(packet):
-                    yield data
-                if packet.status & _DEACTIVATED:
-                    return
-        finally:
-            typing.cancel()
-            self._session.take_serial(None)
+        code, data = await self._activate()
+        if code == _ALREADY_ACTIVE and take_over:
             await self._deactivate()
-
-    async def _activate(self) -> int:
-        """Activate Payload: the most characters that a packet to the BMC may bear."""
-        options = bytes([_SERIAL, _INSTANCE, _ENCRYPTED_AND_AUTHENTICATED, 0, 0, 0])
-        answer = await self._ask(_ACTIVATE, options)
-        code, data = answer
+            code, data = await self._activate()
         if code == _ALREADY_ACTIVE:
             raise ConsoleTaken
         if code or len(data) < 12:  # noqa: PLR2004 - section 24.1
             raise BmcUnsupported
-        return max(1, int.from_bytes(data[4:6], "little") - _HEADER_BYTES)
+        # The most characters that a packet to the BMC may bear.
+        self._most = max(1, int.from_bytes(data[4:6], "little") - _HEADER_BYTES)
+        self._session.take_serial(self._take)
+
+    async def next(self) -> Output | None:
+        """What the machine wrote next; None when the BMC or `end` ended it.
+
+        Raises BmcUnreachable, and ConsoleTaken when another session took it.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    return await self._came.get()
+            except TimeoutError:
+                if not await self._is_active():
+                    return None
+
+    async def type(self, given: Callable[[], Awaitable[bytes | None]]) -> None:
+        """Types what is given, for ever; None is a break. Raises BmcUnreachable and NotSent."""
+        while True:
+            data = await given()
+            if data is None:
+                await self._send(b"", _BREAK)
+            while data:
+                data = data[await self._send(data[: self._most], 0) :]
+
+    def end(self) -> None:
+        """Makes `next` answer that it has ended."""
+        while self._came.full():
+            self._came.get_nowait()
+        self._came.put_nowait(None)
+
+    async def detach(self) -> None:
+        """Deactivate Payload: the console is free for the next."""
+        self._session.take_serial(None)
+        with suppress(BmcUnreachable):
+            await self._deactivate()
+
+    async def _activate(self) -> tuple[int, bytes]:
+        options = bytes([_SERIAL, _INSTANCE, _ENCRYPTED_AND_AUTHENTICATED, 0, 0, 0])
+        return await self._ask(_ACTIVATE, options)
 
     async def _deactivate(self) -> None:
-        with suppress(BmcUnreachable):
-            await self._ask(_DEACTIVATE, bytes([_SERIAL, _INSTANCE, 0, 0, 0, 0]))
+        await self._ask(_DEACTIVATE, bytes([_SERIAL, _INSTANCE, 0, 0, 0, 0]))
 
     async def _ask(self, command: int, data: bytes) -> tuple[int, bytes]:
         for _ in range(_ASK_TIMES):
@@ -124,51 +156,44 @@ class SerialOverLan:
         """What comes from the BMC."""
         packet = Packet.read(bytes(payload)) if isinstance(payload, (bytes, bytearray)) else None
         if packet is None:
-            self._end()
+            self.end()
             return
         if packet.acknowledged and not self._acknowledged.full():
             self._acknowledged.put_nowait(packet)
-        if self._came.full():
-            return  # not acknowledged: it comes again
         if packet.number:
+            # Whether there is room or not: a BMC whose packets are not acknowledged may hang.
             answer = Packet(0, packet.number, min(len(packet.data), 255), 0, b"")
             with suppress(NotSent):
                 self._session.send_serial(answer.packed())
-        if packet.number or packet.status & _DEACTIVATED:
-            self._came.put_nowait(packet)
+            self._keep(packet)
+        if packet.status & _DEACTIVATED:
+            self.end()
 
-    def _end(self) -> None:
-        if not self._came.full():
-            self._came.put_nowait(None)
+    def _keep(self, packet: Packet) -> None:
+        last, self._last = self._last, packet
+        data = packet.data
+        if packet.number == last.number:
+            data = data[len(last.data) :]  # it comes again, and may have grown
+        elif last.number and packet.number != last.number % _NUMBERS + 1:
+            self._lost = True
+        self._lost = self._lost or bool(packet.status & _OVERRUN)
+        if self._came.full():
+            self._lost = True
+        elif data or self._lost:
+            self._came.put_nowait(Output(data, lost=self._lost))
+            self._lost = False
 
-    async def _next(self) -> Packet | None:
-        while True:
-            try:
-                async with asyncio.timeout(_QUIET_SECONDS):
-                    return await self._came.get()
-            except TimeoutError:
-                code, data = await self._ask(_STATUS, bytes([_SERIAL]))
-                if code or len(data) < 2 or not data[1] & 1:  # noqa: PLR2004 - instance 1 is active
-                    return None
-
-    def _new_data(self, packet: Packet) -> bytes:
-        """What of a packet was not there before: one that comes again may have grown."""
-        again = packet.number == self._last_number
-        known = self._last_length if again else 0
-        self._last_number, self._last_length = packet.number, max(known, len(packet.data))
-        return packet.data[known:]
-
-    async def _type(self, given: asyncio.Queue[bytes | None]) -> None:
-        while True:
-            data = await given.get()
-            if data is None:
-                await self._send(b"", _BREAK)
-            while data:
-                data = data[await self._send(data[: self._most], 0) :]
+    async def _is_active(self) -> bool:
+        """Whether the BMC has not ended it. Raises ConsoleTaken when it is another session's."""
+        code, data = await self._ask(_INFO, bytes([_SERIAL, _INSTANCE]))
+        holder = int.from_bytes(data[:4], "little")
+        if not code and holder not in {0, self._session.number}:
+            raise ConsoleTaken
+        return bool(code or holder)  # a BMC that does not say so
 
     async def _send(self, data: bytes, status: int) -> int:
         """Sends until it is acknowledged: how many characters the machine took."""
-        self._number = self._number % 15 + 1
+        self._number = self._number % _NUMBERS + 1
         packet = Packet(self._number, 0, 0, status, data)
         for _ in range(_RESENDS):
             self._session.send_serial(packet.packed())

@@ -5,7 +5,6 @@ import itertools
 import multiprocessing
 import socket
 import threading
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -20,6 +19,7 @@ from services.server_ops.adapters.bmc.messages import (
     Given,
     Raised,
     Returned,
+    Taken,
 )
 from services.server_ops.bmc.endpoint import BmcEndpoint
 
@@ -53,23 +53,22 @@ class _Running:
         self.process = process
         self._reader = reader
         self._writer = writer
-        self._waiting: dict[int, asyncio.Queue[Answer | None]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._listening = asyncio.create_task(self._listen())
 
     @property
     def alive(self) -> bool:
         return not self._listening.done()
 
-    def begin(self, call: Call) -> asyncio.Queue[Answer | None]:
-        """Sends a call; what comes back, None at last when the process is gone."""
-        answers: asyncio.Queue[Answer | None] = asyncio.Queue()
-        self._waiting[call.number] = answers
+    def begin(self, call: Call) -> "_Waiting":
+        """Sends a call."""
+        waiting = self._waiting[call.number] = _Waiting()
         self.send(call)
-        return answers
+        return waiting
 
     def end(self, number: int) -> None:
         """Nobody waits for the call any more."""
-        del self._waiting[number]
+        self._waiting.pop(number, None)
 
     def send(self, message: messages.Request) -> None:
         with suppress(ConnectionError):
@@ -86,14 +85,65 @@ class _Running:
         try:
             while True:
                 answer: Answer = await messages.receive(self._reader)
-                if answer.number in self._waiting:
-                    self._waiting[answer.number].put_nowait(answer)
+                waiting = self._waiting.get(answer.number)
+                if isinstance(answer, Taken) and waiting:
+                    waiting.room.release()
+                elif waiting:
+                    waiting.answers.put_nowait(answer)
         except EOFError:
             self._release()
 
     def _release(self) -> None:
-        for answers in self._waiting.values():
-            answers.put_nowait(None)
+        for waiting in self._waiting.values():
+            waiting.answers.put_nowait(None)
+
+
+class _Waiting:
+    """Who waits for a call."""
+
+    def __init__(self) -> None:
+        self.answers: asyncio.Queue[Answer | None] = asyncio.Queue()
+        """What comes back; None at last when the process is gone."""
+        self.room = asyncio.Semaphore(messages.WINDOW)
+        """For what may be given."""
+
+
+class Exchange:
+    """A call that goes on: it emits, and is given something meanwhile. Both sides wait for room."""
+
+    def __init__(self, running: _Running, call: Call) -> None:
+        """Begins it."""
+        self._running = running
+        self._number = call.number
+        self._waiting = running.begin(call)
+        self._ended = False
+
+    async def next(self) -> Emitted | None:
+        """What it emits next; None when it has ended. Raises what it raises, or Lost."""
+        if self._ended:
+            return None
+        answer = await self._waiting.answers.get()
+        if isinstance(answer, Emitted):
+            self._running.send(Taken(self._number))
+            return answer
+        self.end()
+        _value(answer)
+        return None
+
+    async def give(self, value: Any) -> None:
+        """Gives it something, when there is room."""
+        await self._waiting.room.acquire()
+        if not self._ended:
+            self._running.send(Given(self._number, value))
+
+    def end(self) -> None:
+        """Ends it. Whoever waits for what is next is told that it has ended."""
+        if not self._ended:
+            self._ended = True
+            self._running.send(Ended(self._number))
+            self._running.end(self._number)
+            self._waiting.answers.put_nowait(Returned(self._number, None))
+            self._waiting.room.release()
 
 
 class Worker:
@@ -118,10 +168,10 @@ class Worker:
         """
         running = await self._process()
         call = Call(next(self._numbers), endpoint, method, arguments, seconds)
-        answers = running.begin(call)
+        waiting = running.begin(call)
         try:
             async with asyncio.timeout(seconds + MARGIN_SECONDS):
-                return _value(await answers.get())
+                return _value(await waiting.answers.get())
         except TimeoutError:
             await running.close(0.0)
             raise Lost from None
@@ -131,25 +181,13 @@ class Worker:
         finally:
             running.end(call.number)
 
-    async def stream(
-        self, endpoint: BmcEndpoint, method: str, given: asyncio.Queue[Any], *, seconds: float
-    ) -> AsyncIterator[Any]:
-        """As `call`, for one that emits: the first part within `seconds`, the others as they come.
-
-        What is put into `given` goes to the call.
-        """
+    async def exchange(
+        self, endpoint: BmcEndpoint, method: str, *arguments: Any, seconds: float
+    ) -> Exchange:
+        """Begins a call that goes on. What it emits first comes within `seconds`."""
         running = await self._process()
-        call = Call(next(self._numbers), endpoint, method, (), seconds)
-        answers = running.begin(call)
-        giving = asyncio.create_task(_give(running, call.number, given))
-        try:
-            while isinstance(answer := await answers.get(), Emitted):
-                yield answer.value
-            _value(answer)
-        finally:
-            giving.cancel()
-            running.send(Ended(call.number))
-            running.end(call.number)
+        call = Call(next(self._numbers), endpoint, method, arguments, seconds)
+        return Exchange(running, call)
 
     async def close(self) -> None:
         """Logs out everywhere and ends the process."""
@@ -177,11 +215,6 @@ def _value(answer: Answer | None) -> Any:
         case Failed() | None:
             raise Lost
     raise AssertionError(answer)
-
-
-async def _give(running: _Running, number: int, given: asyncio.Queue[Any]) -> None:
-    while True:
-        running.send(Given(number, await given.get()))
 
 
 async def _started() -> _Running:

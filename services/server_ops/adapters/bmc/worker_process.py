@@ -4,11 +4,13 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from services.server_ops.adapters.bmc.ipmi import IpmiBmc
 from services.server_ops.adapters.bmc.messages import (
+    WINDOW,
     Answer,
     Call,
     Emitted,
@@ -16,7 +18,9 @@ from services.server_ops.adapters.bmc.messages import (
     Failed,
     Given,
     Raised,
+    Request,
     Returned,
+    Taken,
     receive,
     send,
 )
@@ -25,9 +29,6 @@ from services.server_ops.bmc.errors import BmcError, BmcUnreachable
 
 WATCHDOG_SECONDS = 5
 """An event loop that stood still for so long ends the process: somebody else will start another."""
-
-_CONSOLE_BYTES = 1024
-"""Of what is typed, how many pieces wait for a slow console."""
 
 Link = IpmiBmc
 
@@ -45,7 +46,9 @@ class _Serving:
     def __init__(self) -> None:
         self._links: dict[tuple[str, int], Link] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._given: dict[int, asyncio.Queue[Any]] = {}
+        self._exchanges: dict[int, _Exchange] = {}
+        self._consoles: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One is detached before the next is attached."""
 
     async def run(self, connection: socket.socket) -> None:
         _watch()
@@ -59,15 +62,18 @@ class _Serving:
             for link in self._links.values():
                 link.drop()
 
-    def _take(self, message: Call | Given | Ended, writer: asyncio.StreamWriter) -> None:
+    def _take(self, message: Request, writer: asyncio.StreamWriter) -> None:
         match message:
             case Call(number):
                 task = asyncio.create_task(self._run(message, writer))
                 self._tasks[number] = task
                 task.add_done_callback(lambda _done: self._tasks.pop(number, None))
             case Given(number, value):
-                if number in self._given and not self._given[number].full():
-                    self._given[number].put_nowait(value)
+                if number in self._exchanges:
+                    self._exchanges[number].given.put_nowait(value)
+            case Taken(number):
+                if number in self._exchanges:
+                    self._exchanges[number].room.release()
             case Ended(number):
                 if number in self._tasks:
                     self._tasks[number].cancel()
@@ -83,7 +89,8 @@ class _Serving:
             link.drop()  # what follows may not be mistaken for the answer
             answer = Raised(call.number, BmcUnreachable(link.trouble))
         except asyncio.CancelledError:
-            link.drop()
+            if not link.attached:
+                link.drop()
             raise
         except Exception as error:  # noqa: BLE001 - the worker lives on; the caller decides what it means
             link.drop()
@@ -101,19 +108,27 @@ class _Serving:
             return await getattr(link, call.method)(*call.arguments)
 
     async def _attach(self, link: Link, call: Call, writer: asyncio.StreamWriter) -> None:
-        given: asyncio.Queue[Any] = asyncio.Queue(_CONSOLE_BYTES)
-        self._given[call.number] = given
-        output: AsyncIterator[bytes] = link.attach(given)
+        exchange = self._exchanges[call.number] = _Exchange(call.number, writer)
         try:
-            async with asyncio.timeout(call.seconds):
-                first = await anext(output, None)
-            while first is not None:
-                send(writer, Emitted(call.number, first))
-                await writer.drain()
-                first = await anext(output, None)
+            async with self._consoles[_key(call.endpoint)]:
+                await self._attached(link, call, exchange)
         finally:
-            del self._given[call.number]
-            await output.aclose()  # type: ignore[attr-defined]
+            del self._exchanges[call.number]
+
+    async def _attached(self, link: Link, call: Call, exchange: "_Exchange") -> None:
+        async with asyncio.timeout(call.seconds):
+            console = await link.attach(*call.arguments)
+        typing = asyncio.create_task(console.type(exchange.next_given))
+        typing.add_done_callback(lambda _task: console.end())
+        try:
+            await exchange.emit(None)  # it is attached
+            while (output := await console.next()) is not None:
+                await exchange.emit(output)
+            if typing.done():
+                raise BmcUnreachable from typing.exception()
+        finally:
+            typing.cancel()
+            await console.detach()
 
     def _link(self, endpoint: BmcEndpoint) -> Link:
         link = self._links.get(_key(endpoint))
@@ -123,6 +138,28 @@ class _Serving:
         if link is None:
             link = self._links[_key(endpoint)] = _MAKERS[endpoint.protocol](endpoint)
         return link
+
+
+class _Exchange:
+    """A call that goes on, seen from here."""
+
+    def __init__(self, number: int, writer: asyncio.StreamWriter) -> None:
+        self._number = number
+        self._writer = writer
+        self.given: asyncio.Queue[Any] = asyncio.Queue()
+        """What was given: never more than the other side has room for."""
+        self.room = asyncio.Semaphore(WINDOW)
+
+    async def emit(self, value: Any) -> None:
+        """Emits a part, when there is room."""
+        await self.room.acquire()
+        send(self._writer, Emitted(self._number, value))
+
+    async def next_given(self) -> Any:
+        """What was given next."""
+        value = await self.given.get()
+        send(self._writer, Taken(self._number))
+        return value
 
 
 def _key(endpoint: BmcEndpoint) -> tuple[str, int]:

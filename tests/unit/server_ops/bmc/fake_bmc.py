@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
+from services.server_ops.bmc.console import Console, Output
 from services.server_ops.bmc.contact import Result, Stage, StageResult
-from services.server_ops.bmc.driver import Console
 from services.server_ops.bmc.endpoint import BmcEndpoint
-from services.server_ops.bmc.errors import BmcAuthFailed, BmcRefused, BmcUnreachable, LogErased
+from services.server_ops.bmc.errors import (
+    BmcAuthFailed,
+    BmcRefused,
+    BmcUnreachable,
+    ConsoleTaken,
+    LogErased,
+)
 from services.server_ops.bmc.event import LogCursor, LogEvent, LogPage
 from services.server_ops.bmc.identity import Feature, Identity
 from services.server_ops.bmc.observation import Observation, PowerState, RestartEvent, SelMark
@@ -80,17 +86,19 @@ class FakeConsole:
     """Implements Console: says what is typed."""
 
     def __init__(self) -> None:
-        self._typed: asyncio.Queue[bytes] = asyncio.Queue()
+        self.said: asyncio.Queue[Output | ConsoleTaken | None] = asyncio.Queue()
 
-    async def output(self) -> AsyncIterator[bytes]:
-        while data := await self._typed.get():
-            yield data
+    async def next(self) -> Output | None:
+        said = await self.said.get()
+        if isinstance(said, ConsoleTaken):
+            raise said
+        return said
 
     async def write(self, data: bytes) -> None:
-        await self._typed.put(data)
+        await self.said.put(Output(data))
 
     async def send_break(self) -> None:
-        await self._typed.put(b"")
+        await self.said.put(None)
 
 
 class FakeBmc:
@@ -102,6 +110,7 @@ class FakeBmc:
         self.before_send: Callable[[], None] = lambda: None
         """Called when a command is about to leave."""
         self.closed = False
+        self.attached: FakeConsole | None = None
 
     async def observe(self, endpoint: BmcEndpoint, since: SelMark | None = None) -> Observation:
         async with self._turn(endpoint):
@@ -157,9 +166,20 @@ class FakeBmc:
         return tuple(StageResult(stage, Result.PASSED, 0.1) for stage in Stage)
 
     @asynccontextmanager
-    async def console(self, endpoint: BmcEndpoint) -> AsyncIterator[Console]:
+    async def console(
+        self, endpoint: BmcEndpoint, *, take_over: bool = False
+    ) -> AsyncIterator[Console]:
         self._login(endpoint)
-        yield FakeConsole()
+        if self.attached is not None:
+            if not take_over:
+                raise ConsoleTaken
+            self.attached.said.put_nowait(ConsoleTaken())
+        console = self.attached = FakeConsole()
+        try:
+            yield console
+        finally:
+            if self.attached is console:
+                self.attached = None
 
     async def close(self) -> None:
         self.closed = True
