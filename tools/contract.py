@@ -61,7 +61,7 @@ def faults(image: descriptor_pb2.FileDescriptorSet) -> list[str]:
 def _faults(rpc: Rpc) -> Iterator[str]:
     if not rpc.comment:
         yield "has no comment: say what happens to the user"
-    if rpc.http is None:
+    if rpc.http is None and not rpc.method.client_streaming:
         yield "has no google.api.http: say its REST form"
     if rpc.rule is None:
         yield "has no access rule: add option (f2h.access.v1.rule)"

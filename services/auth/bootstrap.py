@@ -9,7 +9,7 @@ from types import ModuleType
 from urllib.parse import urlsplit
 
 import grpc.aio
-from f2h.access.v1 import principal_pb2
+from f2h.access.v1.principal_pb2 import Policy as PolicyMessage
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1 import (
     account_pb2,
@@ -22,6 +22,8 @@ from f2h.auth.v1 import (
     key_pb2_grpc,
     policy_pb2,
     policy_pb2_grpc,
+    principal_pb2,
+    principal_pb2_grpc,
     session_pb2,
     session_pb2_grpc,
     token_pb2,
@@ -32,6 +34,7 @@ from f2h.auth.v1 import (
 from f2h.edge.v1 import authorization_pb2_grpc
 from f2h.security.v1 import antihack_pb2, antispam_pb2
 from f2h.server_ops.v1 import (
+    console_pb2,
     inventory_pb2,
     ipmi_pb2,
     operation_pb2,
@@ -63,6 +66,7 @@ from services.auth.rpc.authorization import AuthorizationServicer
 from services.auth.rpc.capabilities import CapabilityServicer
 from services.auth.rpc.keys import KeyServicer, UseCases
 from services.auth.rpc.policies import PolicyServicer
+from services.auth.rpc.principals import PrincipalServicer
 from services.auth.rpc.sessions import SessionServicer
 from services.auth.rpc.tokens import TokenServicer
 from services.auth.rpc.users import UserServicer
@@ -99,6 +103,7 @@ OWN: tuple[ModuleType, ...] = (
     capability_pb2,
     key_pb2,
     policy_pb2,
+    principal_pb2,
     session_pb2,
     token_pb2,
     user_pb2,
@@ -107,6 +112,7 @@ CHECKED = (
     *OWN,
     antihack_pb2,
     antispam_pb2,
+    console_pb2,
     inventory_pb2,
     ipmi_pb2,
     operation_pb2,
@@ -241,7 +247,7 @@ async def build(
         content = await stores.keys.policy(digest)
         if content is None:
             raise ApiError(Reason.INTERNAL, "A policy is missing.")
-        return Policy.decode(principal_pb2.Policy.FromString(content))
+        return Policy.decode(PolicyMessage.FromString(content))
 
     recorder = TrailRecorder(stores.trail)
     audit = Audit(own, recorder)
@@ -265,6 +271,7 @@ async def build(
             KeyServicer(use_keys, check.forget_key, clock), to
         )
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(stores.keys), to)
+        principal_pb2_grpc.add_PrincipalServiceServicer_to_server(PrincipalServicer(check), to)
         session_pb2_grpc.add_SessionServiceServicer_to_server(
             SessionServicer(
                 people.sign_in,

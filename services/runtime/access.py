@@ -42,6 +42,13 @@ class Rule:
     """Whether a key needs no capability."""
     mutates: bool = True
     """Whether the call changes something: its REST form is no GET."""
+    recorded: bool = False
+    """Whether it is written into the audit trail although it changes nothing."""
+
+    @property
+    def audited(self) -> bool:
+        """Whether it is written into the audit trail."""
+        return self.mutates or self.recorded
 
 
 def rules(*modules: ModuleType) -> dict[str, Rule]:
@@ -109,4 +116,5 @@ def _rule(method: descriptor.MethodDescriptor) -> Rule:
         role=rule.role,
         any_key=rule.any_key,
         mutates=method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") != "get",
+        recorded=rule.audited,
     )

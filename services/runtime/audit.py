@@ -106,7 +106,7 @@ class Audit:
         rule = self._rules.get(path)
         if path in self._exempt or rule is None:
             return handler
-        if not rule.mutates or not rule.audiences & _AUDITED:
+        if not rule.audited or not rule.audiences & _AUDITED:
             return handler
 
         async def audited(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

@@ -7,6 +7,7 @@ validate  the request keeps the rules that its proto states
 grant     the server that the request names is one that the key names
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -40,10 +41,18 @@ from services.runtime.errors import ApiError, Violation, retry_after
 from services.runtime.networks import is_within
 from services.runtime.policy import PolicyCache
 from services.runtime.principal import HEADER, PrincipalVerifier
+from services.runtime.standing import Standing
 
 Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
 Layer = Callable[[str, Handler], Handler]
 """Wraps the handler of the RPC with this path."""
+
+Conversation = Callable[
+    [Any, AsyncIterator[Any], grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]
+]
+"""What answers an RPC that takes a stream: see Layers.around."""
+
+FIRST_MESSAGE_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -57,52 +66,108 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 class Layers:
     """Layers for every RPC of a server, the first one outermost."""
 
-    def __init__(self, *layers: Layer) -> None:
+    def __init__(self, *layers: Layer, standing: Standing | None = None) -> None:
+        """`standing` ends the streams of callers who may no more; None: there are no streams."""
         self.layers = layers
+        self._standing = standing
 
     def around(self, path: str, handler: Any) -> Any:
         """The handler of the RPC with this path, in its layers.
 
         An RPC that answers with a stream is a coroutine here, which answers with the iterator of
         its messages: the layers stand around the coroutine, so that a stream begins only when all
-        of them have let the call through.
+        of them have let the call through. One that takes a stream is a coroutine that is given the
+        first message, which the layers look at, and an iterator of those that follow.
 
-        Raises TypeError for an RPC that takes a stream: no layer is made for one, and without
-        layers it would be open to everybody.
+        Raises TypeError for an RPC that takes a stream and answers with one message: there is none.
         """
         if handler.unary_unary is not None:
             return handler._replace(unary_unary=self._layered(path, handler.unary_unary))
+        if self._standing is None or handler.stream_unary is not None:
+            raise TypeError(f"{path} is a stream, and no layer guards it")
         if handler.unary_stream is not None:
             begin = self._layered(path, handler.unary_stream)
-            return handler._replace(unary_stream=_streamed(path, begin))
-        raise TypeError(f"{path} takes a stream, and no layer guards one yet")
+            return handler._replace(unary_stream=_streamed(path, begin, self._standing))
+        return handler._replace(
+            stream_stream=self._conversation(path, handler.stream_stream, self._standing)
+        )
 
     def _layered(self, path: str, handler: Handler) -> Handler:
         for layer in reversed(self.layers):
             handler = layer(path, handler)
         return handler
 
+    def _conversation(
+        self, path: str, begin: Conversation, standing: Standing
+    ) -> Callable[[Any, Any], AsyncIterator[Any]]:
+        async def conversation(
+            requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
+        ) -> AsyncIterator[Any]:
+            async def begun(request: Any, context: Any) -> Any:
+                return await begin(request, _valid(requests), context)
 
-def _streamed(path: str, begin: Handler) -> Callable[[Any, Any], AsyncIterator[Any]]:
+            first = await report(path, _first)(requests, context)
+            streamed = _streamed(path, self._layered(path, begun), standing)
+            async for message in streamed(first, context):
+                yield message
+
+        return conversation
+
+
+async def _first(requests: AsyncIterator[Any], _context: Any) -> Any:
+    try:
+        async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
+            return await anext(requests)
+    except (TimeoutError, StopAsyncIteration):
+        text = f"Send the first message within {FIRST_MESSAGE_SECONDS:g} s: it says what is asked."
+        raise ApiError(Reason.INVALID_REQUEST, text) from None
+
+
+async def _valid(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """What follows the first message of a stream, each one validated as that was."""
+    async for request in requests:
+        _refuse_violations(request)
+        yield request
+
+
+def _streamed(
+    path: str, begin: Handler, standing: Standing
+) -> Callable[[Any, Any], AsyncIterator[Any]]:
     """The stream that a coroutine in its layers answers with."""
 
     async def streamed(
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         messages: AsyncGenerator[Any, None] = await begin(request, context)
-
-        async def following(_request: Any, _context: Any) -> Any:
-            return await anext(messages, None)
-
-        # What fails in the middle is told as what fails at the beginning.
-        reported = report(path, following)
         try:
-            while (message := await reported(request, context)) is not None:
-                yield message
+            async with standing.of(current_caller()) as over:
+
+                async def following(_request: Any, _context: Any) -> Any:
+                    return await _next(messages, over)
+
+                # What fails in the middle is told as what fails at the beginning.
+                reported = report(path, following)
+                while (message := await reported(request, context)) is not None:
+                    yield message
         finally:
             await messages.aclose()
 
     return streamed
+
+
+async def _next(messages: AsyncGenerator[Any, None], over: "asyncio.Future[ApiError]") -> Any:
+    """The next message, None at the end. Raises why the stream is over when that comes first."""
+    coming: asyncio.Future[Any] = asyncio.ensure_future(anext(messages, None))
+    first: set[asyncio.Future[Any]] = {coming, over}
+    try:
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+    if over.done():
+        raise over.result()
+    return coming.result()
 
 
 class LayeredServer:
@@ -249,12 +314,16 @@ def validate(_path: str, handler: Handler) -> Handler:
     """The request keeps the rules that its proto states."""
 
     async def validated(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        violations = protovalidate.collect_violations(request)
-        if violations:
-            raise _invalid(violations)
+        _refuse_violations(request)
         return await handler(request, context)
 
     return validated
+
+
+def _refuse_violations(request: Message) -> None:
+    violations = protovalidate.collect_violations(request)
+    if violations:
+        raise _invalid(violations)
 
 
 class Grant:

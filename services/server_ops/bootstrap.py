@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import grpc.aio
 from f2h.server_ops.v1 import (
+    console_pb2,
+    console_pb2_grpc,
     inventory_pb2,
     inventory_pb2_grpc,
     ipmi_pb2,
@@ -39,8 +41,10 @@ from services.runtime.interceptors import Admit, Grant, Identify, Layers, report
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
 from services.runtime.principal import PrincipalVerifier
+from services.runtime.principal_client import PrincipalClient
 from services.runtime.quota import PerMinute
 from services.runtime.sealing import Sealer
+from services.runtime.standing import Standing
 from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.adapters.bmc.leases import RENEW_SECONDS, Leases
 from services.server_ops.adapters.bmc.limits import Limits
@@ -48,6 +52,7 @@ from services.server_ops.adapters.durable import DurableWorkflows
 from services.server_ops.adapters.webhooks.network import SystemResolver
 from services.server_ops.adapters.webhooks.sender import HttpSender
 from services.server_ops.bmc.driver import Bmc
+from services.server_ops.console.attach import AttachConsole
 from services.server_ops.inventory.server import Servers
 from services.server_ops.ipmi.check import CheckBmc, Publish
 from services.server_ops.ipmi.read import ReadIpmi
@@ -63,6 +68,7 @@ from services.server_ops.operations.workflow import Act, Workflow
 from services.server_ops.power.change import ChangePower
 from services.server_ops.power.chassis import Chassis, Patience
 from services.server_ops.reboot.workflow import Reboot
+from services.server_ops.rpc.consoles import ConsoleServicer
 from services.server_ops.rpc.inventory import InventoryServicer
 from services.server_ops.rpc.ipmi import IpmiServicer
 from services.server_ops.rpc.longrunning import LongrunningServicer
@@ -98,7 +104,16 @@ TAKE_OVER_SECONDS = 3.0
 TIDY_SECONDS = 3600.0
 """After how long what nobody asks for any more is removed."""
 
-MODULES = (inventory_pb2, ipmi_pb2, operation_pb2, power_pb2, reboot_pb2, server_pb2, webhook_pb2)
+MODULES = (
+    console_pb2,
+    inventory_pb2,
+    ipmi_pb2,
+    operation_pb2,
+    power_pb2,
+    reboot_pb2,
+    server_pb2,
+    webhook_pb2,
+)
 
 ACCESS = rules(*MODULES)
 
@@ -161,6 +176,9 @@ async def build(
     )
 
     def add_services(to: grpc.aio.Server) -> None:
+        console_pb2_grpc.add_ConsoleServiceServicer_to_server(
+            ConsoleServicer(AttachConsole(servers, bmc)), to
+        )
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
             InventoryServicer(servers, clock), to
         )
@@ -203,13 +221,12 @@ async def build(
 def _layers(
     settings: ServerOpsSettings, auth: grpc.aio.Channel, clock: Clock
 ) -> tuple[Layers, Audit]:
-    identify = Identify(
-        ACCESS,
-        PrincipalVerifier(settings.public_keys(), clock),
-        PolicyCache(PolicyClient(auth).fetch),
-    )
+    verifier = PrincipalVerifier(settings.public_keys(), clock)
+    identify = Identify(ACCESS, verifier, PolicyCache(PolicyClient(auth).fetch))
     audit = Audit(ACCESS, AuditClient(auth))
-    return Layers(report, identify, audit, Admit(ACCESS), validate, Grant(ACCESS)), audit
+    standing = Standing(PrincipalClient(auth).renew, verifier.verify, clock)
+    layers = (report, identify, audit, Admit(ACCESS), validate, Grant(ACCESS))
+    return Layers(*layers, standing=standing), audit
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,10 @@ def hanging(call: Call) -> bytes:
     return b""
 
 
+TALK = "/f2h.server_ops.v1.ConsoleService/AttachConsole"
+"""Takes a stream and answers with one."""
+
+
 class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Answers every method with an empty message, unless `answer` says otherwise."""
 
@@ -174,6 +178,13 @@ class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
             self.seen.append(call)
             return self.answer(call)
 
+        def talk(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            metadata = dict(context.invocation_metadata())
+            self.seen.append(Call(path, b"", metadata, context.time_remaining(), context))
+            return requests  # each one comes back at once
+
+        if path == TALK:
+            return grpc.stream_stream_rpc_method_handler(talk)
         return grpc.unary_unary_rpc_method_handler(handle)
 
 

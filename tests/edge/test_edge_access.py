@@ -1,27 +1,26 @@
 """What passes which listener, and never without auth: for every RPC of the descriptor."""
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.edge.conftest import Edge
 from tests.edge.contract import EXAMPLE, LISTENERS, RPCS, passes, rest
 from tests.edge.stand_ins import GOOD_KEY, PRINCIPAL, REFUSAL, Answer
 from tools.contract import Rpc
 
-FORMS = ("rest", "grpc")
 
-each_form = pytest.mark.parametrize("form", FORMS)
-PASSING = [
-    pytest.param(listener, rpc, id=f"{listener}{rpc.path}")
-    for listener in LISTENERS
-    for rpc in RPCS
-    if passes(rpc, listener)
-]
-SHUT = [
-    pytest.param(listener, rpc, id=f"{listener}{rpc.path}")
-    for listener in LISTENERS
-    for rpc in RPCS
-    if not passes(rpc, listener)
-]
+def forms(*, passing: bool) -> list[ParameterSet]:
+    """Listener, RPC and form of each that passes, or of each that does not."""
+    return [
+        pytest.param(listener, rpc, form, id=f"{listener}{rpc.path}-{form}")
+        for listener in LISTENERS
+        for rpc in RPCS
+        if passes(rpc, listener) == passing
+        for form in (("rest", "grpc") if rpc.http else ("grpc",))
+    ]
+
+
+PASSING, SHUT = forms(passing=True), forms(passing=False)
 
 
 def call(edge: Edge, listener: str, rpc: Rpc, form: str, key: str | None) -> Answer:
@@ -37,9 +36,8 @@ def test_something_passes_and_something_does_not() -> None:
     assert len(SHUT) > 10
 
 
-@each_form
 @pytest.mark.parametrize("key", [None, "f2h.deadbeefcafebabe.wrong"], ids=["no_key", "wrong_key"])
-@pytest.mark.parametrize(("listener", "rpc"), PASSING)
+@pytest.mark.parametrize(("listener", "rpc", "form"), PASSING)
 def test_is_refused_by_auth_and_reaches_no_service(
     edge: Edge, listener: str, rpc: Rpc, key: str | None, form: str
 ) -> None:
@@ -53,8 +51,7 @@ def test_is_refused_by_auth_and_reaches_no_service(
     assert not edge.reached()
 
 
-@each_form
-@pytest.mark.parametrize(("listener", "rpc"), PASSING)
+@pytest.mark.parametrize(("listener", "rpc", "form"), PASSING)
 def test_passes_with_a_good_key_and_the_key_stays_at_the_edge(
     edge: Edge, listener: str, rpc: Rpc, form: str
 ) -> None:
@@ -68,8 +65,7 @@ def test_passes_with_a_good_key_and_the_key_stays_at_the_edge(
         assert EXAMPLE.encode() in reached.request
 
 
-@each_form
-@pytest.mark.parametrize(("listener", "rpc"), SHUT)
+@pytest.mark.parametrize(("listener", "rpc", "form"), SHUT)
 def test_is_not_there_even_with_a_good_key(edge: Edge, listener: str, rpc: Rpc, form: str) -> None:
     answer = call(edge, listener, rpc, form, GOOD_KEY)
     assert answer.reason == "NOT_FOUND"

@@ -17,11 +17,17 @@ from edge.process import EdgeError, validate
 from edge.render import SOURCE, Limit, RenderError, render
 from lab import ca
 from services.server_ops.operations import watch
+from services.server_ops.rpc import consoles
 from tests.edge.conftest import DESCRIPTOR, Edge
 from tests.edge.contract import LISTENERS, RPCS, passes
 
 CONFIG = yaml.safe_load(SOURCE.read_text())
-STREAMS = {rpc.path for rpc in RPCS if rpc.method.server_streaming}
+STREAMS = {
+    "f2h.server_ops.v1.OperationService/WatchOperation": watch.WATCH_SECONDS,
+    "f2h.server_ops.v1.ConsoleService": consoles.CONSOLE_SECONDS,
+}
+"""Routes of streams, and after how many seconds their service ends one."""
+
 UPSTREAMS = {"auth": ("10.0.0.1", 1), "server_ops": ("10.0.0.2", 2), "security": ("10.0.0.3", 3)}
 
 
@@ -34,6 +40,11 @@ def managers() -> Mapping[str, dict[str, Any]]:
 
 def filters(listener: str) -> list[dict[str, Any]]:
     return list(managers()[listener]["http_filters"])
+
+
+def routes_of(listener: str) -> list[dict[str, Any]]:
+    (host,) = managers()[listener]["route_config"]["virtual_hosts"]
+    return list(host["routes"])
 
 
 each_listener = pytest.mark.parametrize("listener", LISTENERS)
@@ -135,9 +146,10 @@ def test_what_a_path_names_is_ignored_in_a_query(listener: str) -> None:
 @each_listener
 def test_the_edge_gives_up_before_the_service_does(listener: str) -> None:
     manager = managers()[listener]
+    assert manager["common_http_protocol_options"]["max_stream_duration"] == "30s"
     routes = manager["route_config"]["virtual_hosts"][0]["routes"][2:]
     assert {each["route"]["timeout"] for each in routes} == {"0s"}
-    calls = [each["route"] for each in routes if each["match"].get("path") not in STREAMS]
+    calls = [each["route"] for each in routes if each["name"] not in STREAMS]
     longest = {each["max_stream_duration"]["grpc_timeout_header_max"] for each in calls}
     (mutation, _) = filters(listener)[-1]["typed_config"]["upstream_http_filters"]
     (told,) = mutation["typed_config"]["mutations"]["request_mutations"]
@@ -146,18 +158,19 @@ def test_the_edge_gives_up_before_the_service_does(listener: str) -> None:
 
 
 def test_a_stream_may_last_longer_than_the_service_lets_it() -> None:
-    routes = managers()["public"]["route_config"]["virtual_hosts"][0]["routes"]
-    streams = {each["match"].get("path"): each for each in routes}
-    assert streams.keys() >= STREAMS
-    for path in STREAMS:
-        route = streams[path]["route"]
-        assert route["max_stream_duration"] == {"max_stream_duration": "330s"}
-        assert route["idle_timeout"] == "330s"
-        mutation = streams[path]["typed_per_filter_config"]["envoy.filters.http.header_mutation"]
+    routes = {each["name"]: each for each in routes_of("public")}
+    for name, seconds in STREAMS.items():
+        route = routes[name]["route"]
+        assert route["max_stream_duration"] == {"max_stream_duration": f"{seconds + 30:.0f}s"}
+        assert float(route["idle_timeout"].removesuffix("s")) > consoles.QUIET_SECONDS
+        mutation = routes[name]["typed_per_filter_config"]["envoy.filters.http.header_mutation"]
         (told,) = mutation["mutations"]["request_mutations"]
-        assert told["append"]["header"] == {"key": "grpc-timeout", "value": "330S"}
-    # The service ends one before.
-    assert watch.WATCH_SECONDS < 330
+        assert told["append"]["header"] == {
+            "key": "grpc-timeout",
+            "value": f"{seconds + 30:.0f}S",
+        }
+    streaming = {rpc.path[1:] for rpc in RPCS if rpc.method.server_streaming}
+    assert all(any(path.startswith(name) for name in STREAMS) for path in streaming)
 
 
 @each_listener

@@ -51,7 +51,7 @@ class Refusals:
         rule = self._rules.get(attempt.path)
         if (
             rule is None
-            or not rule.mutates
+            or not rule.audited
             or error.reason in {Reason.NOT_FOUND, Reason.RATE_LIMITED}
         ):
             return

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cachetools import LRUCache
@@ -164,6 +164,29 @@ class Check:
         text = "Send an API key in the header X-API-Key, or sign in."
         raise ApiError(Reason.CREDENTIAL_MISSING, text)
 
+    async def renew(self, principal: Principal, header: str) -> str:
+        """A principal in place of one that holds, and came as `header`, for a call that goes on.
+
+        A token's ends with the token. Raises ApiError when it would not be given again.
+        """
+        if principal.session:
+            session = await self._sessions.get(principal.session)
+            if session is None:
+                raise _ended()
+            self._refuse_ended_session(session, self._clock())
+            if (session.role, _account_of(session)) != (principal.role, principal.account):
+                raise _changed()
+            return self._principal_of_session(session)
+        record = await self._keys.get(principal.subject)
+        if record is None:
+            raise _invalid()
+        self._refuse_ended_key(record)
+        if principal.token:
+            return header
+        if _digest_of(record) != principal.policy_digest:
+            raise _changed()
+        return self._principal_of_key(record)
+
     def forget_key(self, key_id: str) -> None:
         """Makes the next check of a key read it again: it was changed in this process."""
         self._keys.forget(key_id)
@@ -227,10 +250,7 @@ class Check:
         rule: Rule,
         audiences: "frozenset[Audience.ValueType]",
     ) -> Passage:
-        if record.revoked:
-            raise ApiError(Reason.KEY_REVOKED, "This API key was revoked.")
-        if record.expire_time is not None and record.expire_time <= self._clock():
-            raise ApiError(Reason.KEY_EXPIRED, "This API key has expired.")
+        self._refuse_ended_key(record)
         if record.cidrs and not is_within(attempt.address, record.cidrs):
             raise address_not_allowed(_told(attempt.address))
         if record.audience not in audiences:
@@ -242,16 +262,7 @@ class Check:
                 raise capability_missing(rule.capability)
             self._usage.count(record.id, rule.capability, _told(attempt.address))
 
-        def principal() -> Principal:
-            return Principal(
-                audience=record.audience,  # type: ignore[arg-type]  # an int at run time
-                subject=record.id,
-                account=record.account,
-                policy_digest=record.policy_digest if record.audience == _CUSTOMER else b"",
-            )
-
-        name = (record.id, record.policy_digest)
-        return Passage(self._signed_once(name, principal), record.id)
+        return Passage(self._principal_of_key(record), record.id)
 
     async def _pass_session(
         self,
@@ -261,8 +272,7 @@ class Check:
         audiences: "frozenset[Audience.ValueType]",
     ) -> Passage:
         now = self._clock()
-        if record.expire_time <= now or record.last_used_time + self._idle <= now:
-            raise _ended()
+        self._refuse_ended_session(record, now)
         if record.audience not in audiences:
             raise audience_not_allowed(audiences)
         # A browser sends the cookie whoever wrote the page: only pages of ours may change things.
@@ -274,17 +284,41 @@ class Check:
             await self._session_records.touch(record.id, now)
             self._sessions.forget(record.id)
 
+        return Passage(self._principal_of_session(record), record.user)
+
+    def _refuse_ended_key(self, record: KeyRecord) -> None:
+        if record.revoked:
+            raise ApiError(Reason.KEY_REVOKED, "This API key was revoked.")
+        if record.expire_time is not None and record.expire_time <= self._clock():
+            raise ApiError(Reason.KEY_EXPIRED, "This API key has expired.")
+
+    def _refuse_ended_session(self, record: SessionRecord, now: datetime) -> None:
+        if record.expire_time <= now or record.last_used_time + self._idle <= now:
+            raise _ended()
+
+    def _principal_of_key(self, record: KeyRecord) -> str:
+        def principal() -> Principal:
+            return Principal(
+                audience=record.audience,  # type: ignore[arg-type]  # an int at run time
+                subject=record.id,
+                account=record.account,
+                policy_digest=_digest_of(record),
+            )
+
+        return self._signed_once((record.id, record.policy_digest), principal)
+
+    def _principal_of_session(self, record: SessionRecord) -> str:
         def principal() -> Principal:
             return Principal(
                 audience=record.audience,  # type: ignore[arg-type]  # an int at run time
                 subject=record.user,
-                account=record.account if record.audience == Audience.SESSION else "",
+                account=_account_of(record),
                 role=record.role,  # type: ignore[arg-type]
                 session=record.id,
             )
 
         name = (record.id, record.user, record.role, record.account)
-        return Passage(self._signed_once(name, principal), record.user)
+        return self._signed_once(name, principal)
 
     def _refuse_foreign(self, attempt: Attempt) -> None:
         refuse_foreign_origin(attempt.origin, attempt.host, self._origins, secure=self._secure)
@@ -308,6 +342,19 @@ def _told(address: str) -> str:
 
 def _invalid(text: str = "The API key is not valid.") -> ApiError:
     return ApiError(Reason.CREDENTIAL_INVALID, text)
+
+
+def _changed() -> ApiError:
+    text = "What this caller may do was changed while the call went on: call again."
+    return ApiError(Reason.PRINCIPAL_INVALID, text)
+
+
+def _digest_of(record: KeyRecord) -> bytes:
+    return record.policy_digest if record.audience == _CUSTOMER else b""
+
+
+def _account_of(record: SessionRecord) -> str:
+    return record.account if record.audience == Audience.SESSION else ""
 
 
 def _ended() -> ApiError:

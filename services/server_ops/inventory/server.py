@@ -5,6 +5,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from typing import Protocol as TypingProtocol
 
+from services.runtime.call import server_not_granted
 from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 
 
@@ -97,3 +98,12 @@ class Servers(TypingProtocol):
 def canonical_ip(text: str) -> str:
     """An IP address in the one form that it is kept and compared in."""
     return str(ip_address(text))
+
+
+async def bmc_of(servers: Servers, hostname: str, account: str) -> BmcEndpoint:
+    """The BMC of a server of the account. Raises ApiError(SERVER_NOT_GRANTED)."""
+    view = await servers.find(hostname)
+    endpoint = await servers.bmc(hostname)
+    if view is None or endpoint is None or view.server.account != account:
+        raise server_not_granted(hostname)
+    return endpoint

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from cachetools import LRUCache
 from f2h.access.v1.reason_pb2 import Reason
 
-from services.runtime.call import server_not_granted
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
 from services.server_ops.bmc.contact import StageResult
@@ -18,7 +17,7 @@ from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import BmcError
 from services.server_ops.bmc.event import LogCursor, LogPage
 from services.server_ops.bmc.sensor import Sensor
-from services.server_ops.inventory.server import Servers
+from services.server_ops.inventory.server import Servers, bmc_of
 from services.server_ops.ipmi.check import CheckBmc
 from services.server_ops.ipmi.refusals import RETRY_SECONDS, refusal
 from services.server_ops.ipmi.status import BmcStatus, BmcStatuses
@@ -59,7 +58,7 @@ class ReadIpmi:
         Raises ApiError(SERVER_NOT_GRANTED).
         """
         asked = self._clock()
-        await self._endpoint(hostname, account)
+        await bmc_of(self._servers, hostname, account)
         status = await self._statuses.find(hostname)
         if status.check_time is None:
             max_age = timedelta(0)
@@ -78,7 +77,7 @@ class ReadIpmi:
         Raises ApiError: SERVER_NOT_GRANTED, BMC_UNREACHABLE, BMC_AUTH_FAILED, BMC_UNSUPPORTED.
         """
         asked = self._clock()
-        endpoint = await self._endpoint(hostname, account)
+        endpoint = await bmc_of(self._servers, hostname, account)
         kept = self._readings.get(hostname)
         limit = SENSORS_AGE if max_age is None else max_age
         if kept is not None and _is_fresh(kept.observe_time, asked, limit):
@@ -113,7 +112,7 @@ class ReadIpmi:
         Raises ApiError: SERVER_NOT_GRANTED, BMC_UNREACHABLE, BMC_AUTH_FAILED, BMC_UNSUPPORTED,
         EVENT_LOG_ERASED.
         """
-        endpoint = await self._endpoint(hostname, account)
+        endpoint = await bmc_of(self._servers, hostname, account)
         try:
             return await self._bmc.events(endpoint, after, limit)
         except BmcError as error:
@@ -121,18 +120,11 @@ class ReadIpmi:
 
     async def test(self, hostname: str, account: str) -> tuple[StageResult, ...]:
         """Reaches the BMC anew. Raises ApiError: SERVER_NOT_GRANTED, CONSOLE_TAKEN."""
-        endpoint = await self._endpoint(hostname, account)
+        endpoint = await bmc_of(self._servers, hostname, account)
         try:
             return await self._bmc.test(endpoint)
         except BmcError as error:
             raise refusal(hostname, error) from None
-
-    async def _endpoint(self, hostname: str, account: str) -> BmcEndpoint:
-        view = await self._servers.find(hostname)
-        endpoint = await self._servers.bmc(hostname)
-        if view is None or endpoint is None or view.server.account != account:
-            raise server_not_granted(hostname)
-        return endpoint
 
     @asynccontextmanager
     async def _turn(self, hostname: str) -> AsyncIterator[None]:

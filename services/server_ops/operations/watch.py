@@ -2,14 +2,11 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from f2h.access.v1.reason_pb2 import Reason
-
-from services.runtime.errors import ApiError
+from services.runtime.places import Places
 from services.server_ops.operations.operation import Operation
 from services.server_ops.operations.repository import Operations
 
@@ -61,7 +58,7 @@ class WatchOperation:
         self._operations = operations
         self._changes = changes
         self._monotonic = monotonic
-        self._watchers: Counter[str] = Counter()
+        self._places = Places("operations are watched", WATCHERS, WATCHERS_OF_ONE)
 
     async def watch(self, operation: Operation, watcher: str) -> AsyncIterator[Operation]:
         """The operation now, and after each change, to its end; for WATCH_SECONDS at the most.
@@ -69,14 +66,14 @@ class WatchOperation:
         A slow reader is given the newest state, not each one. Raises ApiError(OVERLOADED) when
         `watcher` watches too many.
         """
-        with self._place(watcher):
+        with self._places.one(watcher):
             yield operation
             async for changed in self._follow(operation, WATCH_SECONDS):
                 yield changed
 
     async def wait(self, operation: Operation, watcher: str) -> Operation:
         """The operation when it has ended, or as it is after WAIT_SECONDS. Raises as `watch`."""
-        with self._place(watcher):
+        with self._places.one(watcher):
             seen = [each async for each in self._follow(operation, WAIT_SECONDS)]
             return seen[-1] if seen else operation
 
@@ -98,18 +95,3 @@ class WatchOperation:
                         await changed.wait()
                 except TimeoutError:
                     continue
-
-    @contextmanager
-    def _place(self, watcher: str) -> Iterator[None]:
-        if self._watchers[watcher] >= WATCHERS_OF_ONE or self._watchers.total() >= WATCHERS:
-            text = (
-                f"Too many operations are watched: {WATCHERS_OF_ONE} at once by one key or person."
-            )
-            raise ApiError(Reason.OVERLOADED, text, retry_after_seconds=LOOK_SECONDS)
-        self._watchers[watcher] += 1
-        try:
-            yield
-        finally:
-            self._watchers[watcher] -= 1
-            if not self._watchers[watcher]:
-                del self._watchers[watcher]

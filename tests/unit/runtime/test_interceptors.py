@@ -1,6 +1,6 @@
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1 import key_pb2
 from f2h.server_ops.v1 import reboot_pb2
@@ -19,13 +20,14 @@ from services.auth import bootstrap as auth
 from services.auth.settings import AuthSettings
 from services.runtime import server
 from services.runtime.access import Audience, Role, Rule, rules
-from services.runtime.call import Call, current_call
+from services.runtime.call import Call, Caller, current_call, set_call
 from services.runtime.clock import system_clock
 from services.runtime.database import migrate
 from services.runtime.errors import ApiError
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
 from services.runtime.policy import Policy, PolicyCache
 from services.runtime.principal import PrincipalVerifier
+from services.runtime.standing import Standing
 from services.security import bootstrap as security
 from services.security.settings import SecuritySettings
 from services.server_ops import bootstrap as server_ops
@@ -208,6 +210,8 @@ async def test_server_ops_is_built_with_the_layers_in_their_order(
         def launch(self, _run: object) -> None: ...
 
         def start(self) -> None: ...
+
+        async def halt(self) -> None: ...
 
         def close(self) -> None: ...
 
@@ -489,10 +493,31 @@ def test_what_is_open_needs_nothing(grpc_channel: grpc.Channel) -> None:
     assert call(grpc_channel, OPEN) == REQUEST.SerializeToString()
 
 
-def test_an_rpc_that_takes_a_stream_cannot_be_served_without_a_guard() -> None:
-    stream = grpc.stream_stream_rpc_method_handler(lambda _requests, _context: iter(()))
-    with pytest.raises(TypeError, match="no layer guards one"):
-        Layers(report, validate).around("/test.Service/Talk", stream)
+def test_a_stream_cannot_be_served_without_a_guard() -> None:
+    talk = grpc.stream_stream_rpc_method_handler(lambda _requests, _context: iter(()))
+    upload = grpc.stream_unary_rpc_method_handler(lambda _requests, _context: None)
+    with pytest.raises(TypeError, match="no layer guards it"):
+        Layers(report, validate).around("/test.Service/Talk", talk)
+    with pytest.raises(TypeError, match="no layer guards it"):
+        Layers(report, validate, standing=standing()).around("/test.Service/Upload", upload)
+
+
+def standing(renew: Callable[[str], Awaitable[str]] | None = None) -> Standing:
+    async def renewed(header: str) -> str:
+        return header
+
+    principal = Principal(expire_seconds=2**40)
+    return Standing(renew or renewed, lambda _header: principal, system_clock)
+
+
+def known(_path: str, handler: Any) -> Any:
+    """A layer that says who calls."""
+
+    async def identified(request: Any, context: Any) -> Any:
+        set_call(Call(Caller(Principal(subject="somebody"), "header", None), {}))
+        return await handler(request, context)
+
+    return identified
 
 
 class Aborted(Exception):  # noqa: N818
@@ -513,10 +538,23 @@ class Context:
         raise Aborted
 
 
-def streaming(begin: Any) -> Any:
-    """What serves an RPC that answers with a stream, in two layers."""
+def streaming(begin: Any, renew: Callable[[str], Awaitable[str]] | None = None) -> Any:
+    """What serves an RPC that answers with a stream, in its layers."""
     handler = grpc.unary_stream_rpc_method_handler(begin)
-    return Layers(report, validate).around("/test.Service/Watch", handler).unary_stream
+    layers = Layers(report, known, validate, standing=standing(renew))
+    return layers.around("/test.Service/Watch", handler).unary_stream
+
+
+def conversing(begin: Any) -> Any:
+    """What serves an RPC that takes a stream and answers with one, in its layers."""
+    handler = grpc.stream_stream_rpc_method_handler(begin)
+    layers = Layers(report, known, validate, standing=standing())
+    return layers.around("/test.Service/Talk", handler).stream_stream
+
+
+async def sent(*messages: Any) -> AsyncIterator[Any]:
+    for message in messages:
+        yield message
 
 
 async def test_a_stream_begins_only_when_every_layer_lets_it_through() -> None:
@@ -582,3 +620,69 @@ async def test_a_reader_that_goes_away_ends_the_stream_at_its_source() -> None:
     assert await anext(stream) == "a"
     await stream.aclose()
     assert ended == [True]
+
+
+async def test_a_key_that_is_revoked_takes_its_stream_along() -> None:
+    ended = []
+
+    async def begin(_request: Any, _context: Any) -> AsyncIterator[str]:
+        return quiet()
+
+    async def quiet() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async def renew(_header: str) -> str:
+        raise ApiError(Reason.KEY_REVOKED, "This API key was revoked.")
+
+    context = Context()
+    stream = streaming(begin, renew)(key_pb2.GetKeyRequest(id="0" * 16), context)
+    assert await anext(stream) == "a"
+    async with asyncio.timeout(5):
+        with pytest.raises(Aborted):
+            await anext(stream)
+    assert context.told == (grpc.StatusCode.UNAUTHENTICATED, "This API key was revoked.")
+    assert ended == [True]
+
+
+async def echo(first: Any, following: AsyncIterator[Any], _context: Any) -> AsyncIterator[str]:
+    async def answers() -> AsyncIterator[str]:
+        yield first.id
+        async for message in following:
+            yield message.id
+
+    return answers()
+
+
+async def test_what_follows_in_a_stream_is_given_on_and_validated() -> None:
+    right = [key_pb2.GetKeyRequest(id=str(number) * 16) for number in range(3)]
+    answers = [each async for each in conversing(echo)(sent(*right), Context())]
+    assert answers == [each.id for each in right]
+    context = Context()
+    talk = conversing(echo)(sent(right[0], key_pb2.GetKeyRequest(id="nonsense")), context)
+    assert await anext(talk) == right[0].id
+    with pytest.raises(Aborted):
+        await anext(talk)
+    assert context.told is not None
+    assert context.told[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("messages", [(), (key_pb2.GetKeyRequest(id="nonsense"),)])
+async def test_a_stream_that_is_taken_begins_with_a_valid_message(
+    messages: tuple[Any, ...],
+) -> None:
+    begun = []
+
+    async def begin(_first: Any, _following: Any, _context: Any) -> AsyncIterator[str]:
+        begun.append(True)
+        return sent()
+
+    context = Context()
+    with pytest.raises(Aborted):
+        await anext(conversing(begin)(sent(*messages), context))
+    assert context.told is not None
+    assert context.told[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert not begun

@@ -1,0 +1,71 @@
+"""Streams pass the edge message by message, and last; what is no stream does not."""
+
+import queue
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.edge.conftest import Edge, variant
+from tests.edge.stand_ins import GOOD_KEY, TALK, Client
+
+SHORT = '"max_stream_duration": "30s"', '"max_stream_duration": "1s"'
+LONGER = 2.5
+"""Seconds, and more than SHORT allows."""
+
+
+def talk(client: Client) -> tuple["queue.SimpleQueue[bytes | None]", Any]:
+    """What a stream is given (None: no more), and what it answers."""
+    given: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    call = client.channel.stream_stream(
+        TALK, request_serializer=lambda each: each, response_deserializer=lambda each: each
+    )
+    metadata = (("x-api-key", GOOD_KEY),)
+    return given, call(iter(given.get, None), metadata=metadata, timeout=20, wait_for_ready=True)
+
+
+def test_a_message_is_answered_while_the_next_is_not_sent_yet(edge: Edge) -> None:
+    given, answers = talk(edge.public)
+    for message in (b"a", b"bb", b"ccc"):
+        given.put(message)
+        assert next(answers) == message
+    given.put(None)
+    assert list(answers) == []
+
+
+def test_a_stream_outlasts_what_a_call_may_take(edge: Edge, tmp_path: Path) -> None:
+    with variant(edge, tmp_path, SHORT) as other:
+        given, answers = talk(other.public)
+        begin = time.monotonic()
+        while time.monotonic() - begin < LONGER:
+            given.put(b"a")
+            assert next(answers) == b"a"
+            time.sleep(0.1)
+        given.put(None)
+
+
+def test_a_stream_needs_a_key(edge: Edge) -> None:
+    answer = edge.public.grpc(TALK, key=None)
+    assert answer.reason == "CREDENTIAL_MISSING"
+
+
+def test_a_client_that_sends_its_request_slowly_is_not_waited_for(
+    edge: Edge, tmp_path: Path
+) -> None:
+    with (
+        variant(edge, tmp_path, SHORT) as other,
+        socket.create_connection(("127.0.0.1", other.public.port), timeout=10) as connection,
+    ):
+        connection.sendall(
+            b"POST /api/servers/a.b/reboot HTTP/1.1\r\nHost: a\r\nX-API-Key: "
+            + GOOD_KEY.encode()
+            + b"\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
+        )
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            received = connection.recv(65536)
+            assert received, "closed without a word"
+            answer += received
+        assert answer.startswith(b"HTTP/1.1 504")
+        assert b"DEADLINE_EXCEEDED" in answer or b"DEADLINE_EXCEEDED" in connection.recv(65536)
+    assert not edge.reached()
