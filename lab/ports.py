@@ -2,6 +2,7 @@
 
 import random
 import socket
+import time
 
 HOST = "127.0.0.1"
 
@@ -30,3 +31,14 @@ def is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
         except OSError:
             return False
     return True
+
+
+def wait_for_listener(port: int, seconds: float) -> None:
+    """Returns when somebody listens on a TCP port. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if not probe.connect_ex((HOST, port)):
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nobody listens on port {port}")

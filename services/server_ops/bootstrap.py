@@ -115,6 +115,8 @@ MODULES = (
     webhook_pb2,
 )
 
+REDFISH_TRUST: Mapping[str, bool] = {"system": True, "anybody": False}
+
 ACCESS = rules(*MODULES)
 
 ASKED_BY = {
@@ -144,7 +146,12 @@ async def build(
     webhooks = _webhooks(settings, database, sealer, clock)
     lease_store = SqlLeases(database, settings.instance)
     leases = Leases(lease_store)
-    bmc = BmcGovernor(Limits(workers=settings.bmc_workers), servers.bmc_refused, leases)
+    bmc = BmcGovernor(
+        Limits(workers=settings.bmc_workers),
+        servers.bmc_refused,
+        leases,
+        trust=REDFISH_TRUST.get(str(settings.redfish_trust), str(settings.redfish_trust)),
+    )
     leases.let_go = bmc.let_go
     durable = DurableWorkflows(settings.durable_url, settings.instance)
     ipmi = _ipmi(settings, servers, statuses, bmc, publish=webhooks.publish, clock=clock)

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, FilePath, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import Address, DatabaseUrl, Key, KeyNumber, ServiceSettings
@@ -28,6 +28,10 @@ class ServerOpsSettings(ServiceSettings):
     """Names this process. Work under way is taken up by the process of the same name."""
     bmc_workers: int = Field(2, ge=1, le=64)
     """How many processes talk to BMCs; each BMC belongs to one of them."""
+    redfish_trust: Literal["system", "anybody"] | FilePath = "system"
+    """Who signs the certificates of BMCs that speak Redfish, which must name the BMC's address:
+    "system": whom this machine trusts; the file of other authorities, PEM; "anybody": whoever
+    answers there is believed, and gets the password."""
     operation_days: float = Field(30, ge=1, le=3650)
     """For so many days an operation is kept after its end. A request id is free again then."""
     sync_seconds: float = Field(60, ge=1, le=86400)

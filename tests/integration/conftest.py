@@ -14,7 +14,9 @@ import httpx
 import pytest
 from f2h.server_ops.v1 import inventory_pb2
 
+from lab import ca
 from lab.ipmi_sim import IpmiSim
+from lab.redfish_sim import RedfishSim
 from lab.stack import Ports, Stack
 
 ACCOUNT = "acme"
@@ -64,8 +66,17 @@ class System:
             IpmiSim(self.folder / f"bmc{next(self.numbers)}", **options)
         )
 
+    def redfish(self) -> RedfishSim:
+        """A new BMC that speaks Redfish, the only one."""
+        return self.exits.enter_context(RedfishSim(self.folder / "redfish"))
+
     def server(
-        self, bmc: IpmiSim, *, account: str = ACCOUNT, port: int = 0, hostname: str = ""
+        self,
+        bmc: IpmiSim | RedfishSim,
+        *,
+        account: str = ACCOUNT,
+        port: int = 0,
+        hostname: str = "",
     ) -> str:
         """Registers a new server with this BMC, or through a proxy at `port`; its hostname."""
         number = next(self.numbers)
@@ -82,6 +93,9 @@ class System:
                 bmc_port=port or bmc.port,
                 bmc_username=bmc.username,
                 bmc_password=bmc.password,
+                bmc_protocol=inventory_pb2.BMC_PROTOCOL_REDFISH
+                if isinstance(bmc, RedfishSim)
+                else inventory_pb2.BMC_PROTOCOL_IPMI,
             )
         )
         return hostname
@@ -144,8 +158,10 @@ def reason(answer: httpx.Response) -> str:
 @contextmanager
 def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[System]:
     """A system of its own, which runs inside, with further settings."""
+    ca.make(folder / "redfish" / "tls")
+    trust = {"F2H_SERVER_OPS_REDFISH_TRUST": str(folder / "redfish" / "tls" / "ca.pem")}
     with (
-        Stack(folder / "run", Ports.free(), {**SETTINGS, **(settings or {})}) as stack,
+        Stack(folder / "run", Ports.free(), {**SETTINGS, **trust, **(settings or {})}) as stack,
         ExitStack() as exits,
         grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
     ):

@@ -15,7 +15,9 @@ from tools.contract import Rpc
 PUBLIC = [
     rpc
     for rpc in RPCS
-    if rpc.rule and {*rpc.rule.audiences} & {Audience.PUBLIC, Audience.CUSTOMER, Audience.SESSION}
+    if rpc.rule
+    and rpc.http
+    and {*rpc.rule.audiences} & {Audience.PUBLIC, Audience.CUSTOMER, Audience.SESSION}
 ]
 
 NONSENSE = ("", "%00", "..%2f..", "a" * 300, "-", "ns1.example.net.", "'; drop table server; --")

@@ -65,8 +65,9 @@ def test_field_and_header_that_differ_are_refused(system: System, bmc: IpmiSim) 
 
 
 def test_of_a_hundred_at_once_one_is_accepted_and_the_others_learn_who_holds_the_server(
-    system: System, bmc: IpmiSim
+    system: System,
 ) -> None:
+    bmc = system.bmc(boot_seconds=5.0)  # so that it holds the server until all have asked
     server = system.server(bmc)
     key = system.key(server)
     answers = _at_once(system, server, key, [{}] * 100)

@@ -1,5 +1,6 @@
 """The stages of reaching a BMC, each timed."""
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,3 +38,32 @@ class StageResult:
     """What went wrong, in our words."""
     wrong: bool = False
     """Whether the BMC refused the user name or the password."""
+
+
+_WRONG = {
+    Stage.PING: "the BMC does not answer",
+    Stage.SESSION: "the BMC answers and gives no session",
+    Stage.PASSWORD: "the BMC does not take the login to its end",
+}
+
+
+def stages(reached: dict[Stage, float], begin: float, *, wrong: bool) -> tuple[StageResult, ...]:
+    """The results of stages that began at `begin` and of which these were `reached`, when.
+
+    Both by the monotonic clock. `wrong`: the user name or the password was refused.
+    """
+    results = []
+    failed = False
+    for stage in Stage:
+        if failed:
+            results.append(StageResult(stage, Result.SKIPPED, 0.0))
+            continue
+        at = reached.get(stage)
+        failed = at is None
+        end = time.monotonic() if at is None else at
+        refused = failed and wrong and stage is not Stage.PING
+        detail = ("the BMC refuses the login" if refused else _WRONG[stage]) if failed else ""
+        result = Result.FAILED if failed else Result.PASSED
+        results.append(StageResult(stage, result, end - begin, detail, wrong=refused))
+        begin = end
+    return tuple(results)

@@ -39,9 +39,6 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     ) -> inventory_pb2.InventoryServer:
         """Registers a server."""
         protocol = _PROTOCOLS[request.bmc_protocol]
-        if protocol is Protocol.REDFISH:
-            text = "BMCs that speak Redfish are not built yet; those that speak IPMI are."
-            raise ApiError(Reason.NOT_IMPLEMENTED, text)
         server = Server(
             hostname=request.hostname.lower(),
             account=request.account,

@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+from typing import Protocol as TypingProtocol
 
 from lab.ipmi_sim import IpmiSim
 from lab.lossy import Direction, LossyProxy
+from lab.redfish_sim import RedfishSim
 from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.bmc.driver import Bmc
-from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 from tests.integration.bmc.tap import Tap
 from tests.unit.server_ops.bmc.fake_bmc import FakeBmc, FakeMachine, Trouble
 
@@ -24,7 +26,7 @@ LIMITS = Limits(
 )
 
 
-class Rig(Protocol):
+class Rig(TypingProtocol):
     """A driver and one machine."""
 
     bmc: Bmc
@@ -86,6 +88,45 @@ class IpmiRig:
 
     def lose_the_reply(self) -> None:
         self.tap.lose = lambda m: m.is_command and m.direction is Direction.REPLY
+
+
+class RedfishRig:
+    """sushy-tools' emulator."""
+
+    def __init__(self, sim: RedfishSim, limits: Limits) -> None:
+        self.sim = sim
+        name, password = sim.username.encode(), sim.password.encode()
+        self.endpoint = BmcEndpoint(sim.address, sim.port, name, password, Protocol.REDFISH)
+        self.driver = BmcGovernor(limits, trust=str(sim.trust))
+        self.bmc: Bmc = self.driver
+
+    def executed(self) -> int:
+        return self.sim.executed
+
+    def be_silent(self) -> None:
+        self.sim.well.clear()
+
+    def be_well(self) -> None:
+        self.sim.well.set()
+        self.sim.lose_command = self.sim.lose_reply = False
+
+    def lose_the_command(self) -> None:
+        self.sim.lose_command = True
+
+    def lose_the_reply(self) -> None:
+        self.sim.lose_reply = True
+
+
+@asynccontextmanager
+async def redfish_rig(folder: Path, **limits: Any) -> AsyncIterator[RedfishRig]:
+    """One that is torn down with its worker logged out."""
+    with RedfishSim(folder) as sim:
+        rig = RedfishRig(sim, replace(LIMITS, **limits))
+        try:
+            yield rig
+        finally:
+            sim.well.set()
+            await rig.driver.close()
 
 
 def endpoint(sim: IpmiSim, port: int = 0) -> BmcEndpoint:

@@ -73,12 +73,14 @@ class BmcGovernor:
         limits: Limits | None = None,
         refused: Refused = _nobody,
         ownership: Ownership | None = None,
+        *,
+        trust: bool | str = True,
     ) -> None:
-        """`refused` is told of a login that a BMC refuses."""
+        """`refused` is told of a login that a BMC refuses. `trust`: see RedfishBmc."""
         self._limits = limits or Limits()
         self._refused = refused
         self._ownership = ownership or SoleOwner()
-        self._workers = [Worker() for _ in range(self._limits.workers)]
+        self._workers = [Worker(trust) for _ in range(self._limits.workers)]
         self._lines: dict[tuple[str, int], _Line] = {}
         self._resting: set[asyncio.Task[None]] = set()
 

@@ -149,7 +149,9 @@ class Exchange:
 class Worker:
     """One process, which is started when it is needed and replaced when it is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: bool | str = True) -> None:
+        """`trust`: see RedfishBmc."""
+        self._trust = trust
         self._running: _Running | None = None
         self._starting = asyncio.Lock()
         self._numbers = itertools.count()
@@ -202,7 +204,7 @@ class Worker:
                 await self._running.close(0.0)
                 self._running = None
             if self._running is None:
-                self._running = await _finished(_started())
+                self._running = await _finished(_started(self._trust))
             return self._running
 
 
@@ -217,10 +219,10 @@ def _value(answer: Answer | None) -> Any:
     raise AssertionError(answer)
 
 
-async def _started() -> _Running:
+async def _started(trust: bool | str) -> _Running:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    process = _processes.Process(target=worker_process.serve, args=(theirs,), daemon=True)
+    process = _processes.Process(target=worker_process.serve, args=(theirs, trust), daemon=True)
     try:
         await asyncio.to_thread(_start, process)
     except BaseException:

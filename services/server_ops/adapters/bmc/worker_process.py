@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from services.server_ops.adapters.bmc.ipmi import IpmiBmc
+from services.server_ops.adapters.bmc.ipmi.bmc import IpmiBmc
 from services.server_ops.adapters.bmc.messages import (
     WINDOW,
     Answer,
@@ -24,26 +24,33 @@ from services.server_ops.adapters.bmc.messages import (
     receive,
     send,
 )
+from services.server_ops.adapters.bmc.redfish.bmc import RedfishBmc, log_out_everywhere
 from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 from services.server_ops.bmc.errors import BmcError, BmcUnreachable
 
 WATCHDOG_SECONDS = 5
 """An event loop that stood still for so long ends the process: somebody else will start another."""
 
-Link = IpmiBmc
-
-_MAKERS: dict[Protocol, Callable[[BmcEndpoint], Link]] = {Protocol.IPMI: IpmiBmc}
+Link = IpmiBmc | RedfishBmc
 
 
-def serve(connection: socket.socket) -> None:
-    """Answers calls until the other end is gone, then logs out everywhere."""
+def serve(connection: socket.socket, trust: bool | str) -> None:
+    """Answers calls until the other end is gone, then logs out everywhere.
+
+    `trust` is what RedfishBmc is given.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which ends us
-    asyncio.run(_Serving().run(connection))
+    asyncio.run(_Serving(trust).run(connection))
+    log_out_everywhere()
     os._exit(0)  # a thread may still wait for a BMC: nobody waits for the thread
 
 
 class _Serving:
-    def __init__(self) -> None:
+    def __init__(self, trust: bool | str) -> None:
+        self._makers: dict[Protocol, Callable[[BmcEndpoint], Link]] = {
+            Protocol.IPMI: IpmiBmc,
+            Protocol.REDFISH: lambda endpoint: RedfishBmc(endpoint, trust),
+        }
         self._links: dict[tuple[str, int], Link] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._exchanges: dict[int, _Exchange] = {}
@@ -136,7 +143,7 @@ class _Serving:
             link.drop()
             link = None
         if link is None:
-            link = self._links[_key(endpoint)] = _MAKERS[endpoint.protocol](endpoint)
+            link = self._links[_key(endpoint)] = self._makers[endpoint.protocol](endpoint)
         return link
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.server_ops.adapters.bmc.event_log import read_record
+from services.server_ops.adapters.bmc.ipmi.event_log import read_record
 
 SENSOR_SPECIFIC, DEASSERTED = 0x6F, 0xEF
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.server_ops.adapters.bmc import ipmi
-from services.server_ops.adapters.bmc.ipmi import IpmiBmc
-from services.server_ops.adapters.bmc.ipmi_session import Answer, NotSent, Unanswered
+from services.server_ops.adapters.bmc.ipmi import bmc as ipmi
+from services.server_ops.adapters.bmc.ipmi.bmc import IpmiBmc
+from services.server_ops.adapters.bmc.ipmi.session import Answer, NotSent, Unanswered
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import BmcRefused, BmcUnreachable

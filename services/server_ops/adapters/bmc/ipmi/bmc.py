@@ -9,8 +9,10 @@ import struct
 import time
 from uuid import UUID
 
-from services.server_ops.adapters.bmc.event_log import Record, read_record
-from services.server_ops.adapters.bmc.ipmi_session import (
+from services.server_ops.adapters.bmc.ipmi.event_log import Record, read_record
+from services.server_ops.adapters.bmc.ipmi.sensor_records import CLOCK_IS_SET, SensorRecords
+from services.server_ops.adapters.bmc.ipmi.serial import SerialOverLan
+from services.server_ops.adapters.bmc.ipmi.session import (
     Answer,
     IpmiSession,
     NotSent,
@@ -18,10 +20,8 @@ from services.server_ops.adapters.bmc.ipmi_session import (
     log_in,
     timed_login,
 )
-from services.server_ops.adapters.bmc.sensor_records import CLOCK_IS_SET, SensorRecords
-from services.server_ops.adapters.bmc.serial import SerialOverLan
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
-from services.server_ops.bmc.contact import Result, Stage, StageResult
+from services.server_ops.bmc.contact import Stage, StageResult, stages
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import (
     BmcRefused,
@@ -190,7 +190,7 @@ class IpmiBmc:
                 wrong = await timed_login(self.endpoint, reached)
         except TimeoutError:
             pass
-        return _stages(reached, begin, wrong=wrong)
+        return stages(reached, begin, wrong=wrong)
 
     async def attach(self, take_over: bool) -> SerialOverLan:
         """The serial console. Raises BmcUnsupported and ConsoleTaken."""
@@ -301,28 +301,3 @@ def _clock_offset(clock: bytes | None) -> float | None:
 def _whole_record(number: int) -> bytes:
     """The request for a record of the log, by section 31.5: whole, so no reservation is needed."""
     return struct.pack("<HHBB", 0, number, 0, 0xFF)
-
-
-_WRONG = {
-    Stage.PING: "the BMC does not answer",
-    Stage.SESSION: "the BMC answers and gives no session",
-    Stage.PASSWORD: "the BMC does not take the login to its end",
-}
-
-
-def _stages(reached: dict[Stage, float], begin: float, *, wrong: bool) -> tuple[StageResult, ...]:
-    results = []
-    failed = False
-    for stage in Stage:
-        if failed:
-            results.append(StageResult(stage, Result.SKIPPED, 0.0))
-            continue
-        at = reached.get(stage)
-        failed = at is None
-        end = time.monotonic() if at is None else at
-        refused = failed and wrong and stage is not Stage.PING
-        detail = ("the BMC refuses the login" if refused else _WRONG[stage]) if failed else ""
-        result = Result.FAILED if failed else Result.PASSED
-        results.append(StageResult(stage, result, end - begin, detail, wrong=refused))
-        begin = end
-    return tuple(results)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from services.server_ops.adapters.bmc.ipmi_session import IpmiSession, NotSent, Unanswered
+from services.server_ops.adapters.bmc.ipmi.session import IpmiSession, NotSent, Unanswered
 from services.server_ops.bmc.console import Output
 from services.server_ops.bmc.errors import BmcUnreachable, BmcUnsupported, ConsoleTaken
 

@@ -17,7 +17,7 @@ from pyghmi.ipmi import command, events, sdr
 from pyghmi.ipmi.oem import generic
 from pyghmi.ipmi.private.util import get_ipmi_error
 
-from services.server_ops.adapters.bmc.ipmi_session import Answer
+from services.server_ops.adapters.bmc.ipmi.session import Answer
 from services.server_ops.bmc.errors import BmcUnsupported
 from services.server_ops.bmc.event import LogEvent
 from services.server_ops.bmc.sensor import Health, Sensor, Thresholds

@@ -1,0 +1,1 @@
+"""BMCs over IPMI 2.0."""

@@ -1,0 +1,1 @@
+"""BMCs over Redfish."""
