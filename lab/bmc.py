@@ -25,6 +25,9 @@ _ALGORITHM = 12
 _BOOT_FLAGS = 5
 """Boot option parameter, IPMI 2.0 table 28-14."""
 
+_PROMPT = "login: "
+"""What a simulated machine writes when it is up."""
+
 Respond = Callable[..., None]
 
 
@@ -85,7 +88,9 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
             (0x0A, 0x22): self._reserve,
             (0x0A, 0x23): self._sdr,
             (0x04, 0x2D): self._sensor_reading,
+            (0x0C, 0x22): self._serial_setting,
         }
+        self.iohandler = self._typed
 
     def handle_raw_request(self, request: Any, session: Any) -> None:
         """Answers a request of an established session."""
@@ -98,6 +103,10 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
             extra(bytes(request["data"]), session.send_ipmi_response)
         except (struct.error, IndexError):
             session.send_ipmi_response(code=_BAD_LENGTH)
+
+    def is_active(self) -> bool:
+        """Whether it has a serial console to attach."""
+        return True
 
     def get_power_state(self) -> str:
         return "on" if self.machine.on else "off"
@@ -120,10 +129,27 @@ class SimulatedBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
     def _execute(self, name: str, act: Callable[[], None]) -> int:
         self._executed(name)
         act()
+        self._write(f"\r\n*** {name}\r\n{_PROMPT}" if self.machine.on else f"\r\n*** {name}\r\n")
         return _OK
 
     def _execute_when_on(self, name: str, act: Callable[[], None]) -> int:
         return self._execute(name, act) if self.machine.on else _WRONG_STATE
+
+    def _typed(self, data: bytes) -> None:
+        """What is typed on the serial console: a login that lets nobody in."""
+        if self.machine.on:
+            self._write(data.decode(errors="replace").replace("\r", f"\r\n{_PROMPT}"))
+
+    def _write(self, text: str) -> None:
+        if self.sol is not None:
+            self.sol.send_data(text)
+
+    def _serial_setting(self, data: bytes, respond: Respond) -> None:
+        # Get SOL Configuration Parameters, section 26.3: of those, SOL Enable alone.
+        if data[1] == 1:
+            respond(data=[0x11, 0x01])
+        else:
+            respond(code=_NOT_SUPPORTED)
 
     def _device_id(self, _data: bytes, respond: Respond) -> None:
         # Device, its revision, firmware 1.00, IPMI 2.0, then chassis, SEL, SDR repository and
