@@ -5,6 +5,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from types import TracebackType
 from typing import Self
@@ -20,19 +21,22 @@ class Direction(Enum):
 
 
 Drop = Callable[[bytes, Direction], bool]
+Mangle = Callable[[bytes, Direction], list[bytes]]
 
 
 class LossyProxy:
     """Passes datagrams to a port of loopback and back; as a context manager.
 
     Each one is lost with the probability `loss`, independently, in both directions; and each one
-    for which `drop` says so.
+    for which `drop` says so. What is left passes as what `mangle` makes of it: itself twice, late
+    behind another, with nonsense.
     """
 
     def __init__(self, target_port: int, loss: float = 0.0, seed: int = 0) -> None:
-        """Both `loss`, 0 to 1, and `drop` may be set while it runs."""
+        """`loss`, 0 to 1, `drop` and `mangle` may be set while it runs."""
         self.loss = loss
         self.drop: Drop = lambda _datagram, _direction: False
+        self.mangle: Mangle = lambda datagram, _direction: [datagram]
         self.dropped = 0
         self.passed = 0
         self._random = random.Random(seed)
@@ -44,6 +48,11 @@ class LossyProxy:
         self._backs: dict[tuple[str, int], socket.socket] = {}
         self._clients: dict[socket.socket, tuple[str, int]] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def clients(self) -> int:
+        """How many there were; for each it has a socket."""
+        return len(self._backs)
 
     def start(self) -> None:
         """Begins to pass."""
@@ -73,7 +82,8 @@ class LossyProxy:
             return  # it was readable for an error, which a send has taken since
         if from_socket is not self._front:
             if self._survives(datagram, Direction.REPLY):
-                self._front.sendto(datagram, self._clients[from_socket])
+                for each in self.mangle(datagram, Direction.REPLY):
+                    self._front.sendto(each, self._clients[from_socket])
             return
         if client not in self._backs:
             # A BMC tells its clients apart by their port, so each has one of its own here too.
@@ -83,10 +93,9 @@ class LossyProxy:
             self._backs[client] = back
             self._clients[back] = client
         if self._survives(datagram, Direction.REQUEST):
-            try:
-                self._backs[client].send(datagram)
-            except ConnectionError:
-                return  # the BMC is not listening
+            for each in self.mangle(datagram, Direction.REQUEST):
+                with suppress(ConnectionError):  # the BMC is not listening
+                    self._backs[client].send(each)
 
     def _survives(self, datagram: bytes, direction: Direction) -> bool:
         lost = self._random.random() < self.loss or self.drop(datagram, direction)
