@@ -169,6 +169,7 @@ async def build(
     }
     workflow = Workflow(operations, acts, durable, clock)
     take_over = TakeOver(operations, durable, lease_store.living, workflow.give_up, clock)
+    tidy = TidyOperations(operations, durable.forget, clock, settings.operation_age)
     request_operation = RequestOperation(servers, operations, durable.start, clock, uuid4)
 
     auth = grpc.aio.insecure_channel(settings.auth)
@@ -210,7 +211,7 @@ async def build(
             (TAKE_OVER_SECONDS, take_over),
             (settings.webhook_poll_seconds, webhooks.deliver),
             (TIDY_SECONDS, webhooks.tidy),
-            (TIDY_SECONDS, TidyOperations(operations, clock, settings.operation_age)),
+            (TIDY_SECONDS, tidy),
         ):
             yield server.build(layers, add_services)
             await audit.settle()

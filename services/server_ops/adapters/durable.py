@@ -87,6 +87,10 @@ class DurableWorkflows:
         # public, would also start again what somebody else has just adopted.
         await asyncio.to_thread(DBOS._recover_pending_workflows, [runner])  # noqa: SLF001
 
+    async def forget(self, operations: list[UUID]) -> None:
+        """Removes what is kept of the workflows of operations."""
+        await DBOS.delete_workflows_async([str(each) for each in operations])
+
     async def step(self, name: str, run: Callable[[], Awaitable[T]]) -> T:
         """Runs a step of the present workflow, or answers what it answered before a crash."""
 

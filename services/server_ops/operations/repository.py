@@ -53,8 +53,12 @@ class Operations(Protocol):
         """
         ...
 
-    async def delete_ended(self, before: datetime, limit: int) -> int:
-        """Removes operations that ended before then, so many at most; how many there were."""
+    async def ended(self, before: datetime, limit: int) -> list[UUID]:
+        """Operations that ended before then, at most so many."""
+        ...
+
+    async def delete(self, operations: list[UUID]) -> None:
+        """Removes operations."""
         ...
 
     async def unfinished(self) -> list[Operation]:

@@ -85,12 +85,15 @@ class SqlOperations:
         query = behind(query, col(OperationRow.create_time), col(OperationRow.id), after)
         return [_operation(row) for row in await self._database.fetch(query.limit(limit))]
 
-    async def delete_ended(self, before: datetime, limit: int) -> int:
-        ended = select(col(OperationRow.id)).where(col(OperationRow.end_time) < before).limit(limit)
+    async def ended(self, before: datetime, limit: int) -> list[UUID]:
+        """See Operations."""
+        query = select(OperationRow).where(col(OperationRow.end_time) < before).limit(limit)
+        return [row.id for row in await self._database.fetch(query)]
+
+    async def delete(self, operations: list[UUID]) -> None:
+        """See Operations."""
         async with self._database.write() as session:
-            found = (await session.execute(ended)).scalars().all()
-            await session.execute(delete(OperationRow).where(col(OperationRow.id).in_(found)))
-        return len(found)
+            await session.execute(delete(OperationRow).where(col(OperationRow.id).in_(operations)))
 
     async def unfinished(self) -> list[Operation]:
         query = select(OperationRow).where(HOLDS)

@@ -65,7 +65,10 @@ class KeptOperations:
     ) -> list[Operation]:
         raise NotImplementedError
 
-    async def delete_ended(self, before: datetime, limit: int) -> int:
+    async def ended(self, before: datetime, limit: int) -> list[UUID]:
+        raise NotImplementedError
+
+    async def delete(self, operations: list[UUID]) -> None:
         raise NotImplementedError
 
     async def unfinished(self) -> list[Operation]:

@@ -1,9 +1,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -21,6 +21,7 @@ from services.server_ops.operations.operation import (
 )
 from services.server_ops.operations.repository import RequestIdReused, ServerHeld
 from services.server_ops.operations.states import State
+from services.server_ops.operations.tidy import TidyOperations
 from services.server_ops.store.operations import SqlOperations
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -115,3 +116,31 @@ async def test_another_account_has_request_ids_of_its_own(operations: SqlOperati
     await operations.accept(operation(request_id="same"))
     other = operation(request_id="same", account="other", server="ns2.example.net")
     assert (await operations.accept(other))[1]
+
+
+async def test_what_ended_long_ago_is_removed_and_its_request_id_is_free(
+    operations: SqlOperations,
+) -> None:
+    forgotten: list[UUID] = []
+
+    async def forget(ended: list[UUID]) -> None:
+        forgotten.extend(ended)
+
+    async def ended(name: str, time: datetime | None) -> UUID:
+        kept, _ = await operations.accept(operation(server=f"{name}.example.net", request_id=name))
+        if time is not None:
+            failure = Failure("BMC_REFUSED", "", Fault.PROVIDER, {})
+            await operations.update(kept.id, lambda o: fail(o, failure, time))
+        return kept.id
+
+    old, new = await ended("old", NOW), await ended("new", NOW + timedelta(days=2))
+    running = await ended("running", None)
+    tidy = TidyOperations(operations, forget, lambda: NOW + timedelta(days=31), timedelta(days=30))
+    await tidy()
+    assert forgotten == [old]
+    assert await operations.find(old) is None
+    assert await operations.find(new)
+    assert await operations.find(running)
+    again, is_new = await operations.accept(operation(request_id="old", parameters={}))
+    assert is_new
+    assert again.id != old
