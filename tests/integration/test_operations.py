@@ -16,6 +16,7 @@ from google.longrunning import operations_pb2
 
 from lab.ipmi_sim import IpmiSim
 from tests.integration.conftest import ACCOUNT, Key, System, reason
+from tests.unit.serving import info_of, status_of
 
 
 def begun(system: System, server: str, key: Key) -> str:
@@ -50,8 +51,6 @@ def test_a_watch_over_rest_is_events_that_come_live(system: System) -> None:
 
 def test_a_watch_goes_on_for_longer_than_a_call_may(system: System) -> None:
     """The deadline of other calls, 15 s, does not end a stream."""
-    server = system.server(system.bmc(restarts_visibly=False))
-    key = system.key(server)
     body = {"mode": "SOFT", "shutdown_seconds": 20}
     bmc_ignores = system.bmc(ignores_commands=True)
     silent = system.server(bmc_ignores)
@@ -72,6 +71,23 @@ def test_native_grpc_watches_on_the_same_port(system: System, bmc: IpmiSim) -> N
     *_, last = stub.WatchOperation(request, metadata=key.metadata, timeout=60)
     assert last.done
     assert last.WhichOneof("result") == "response"
+
+
+def test_a_watch_ends_within_a_second_of_its_keys_revocation(system: System) -> None:
+    server = system.server(system.bmc(restarts_visibly=False))
+    key = system.key(server)
+    stub = operation_pb2_grpc.OperationServiceStub(system.channel)
+    name = begun(system, server, key).removeprefix("operations/")
+    request = operation_pb2.WatchOperationRequest(id=name)
+    stream: Any = stub.WatchOperation(request, metadata=key.metadata, timeout=60)
+    assert not next(stream).done
+    assert system.noc("DELETE", f"/api/keys/{key.id}").is_success
+    begin = time.monotonic()
+    with pytest.raises(grpc.RpcError) as ended:
+        for _ in stream:
+            pass
+    assert info_of(status_of(ended.value)).reason == "KEY_REVOKED"
+    assert time.monotonic() - begin < 1
 
 
 def test_an_operation_that_has_ended_is_one_event(system: System, bmc: IpmiSim) -> None:

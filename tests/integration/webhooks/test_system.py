@@ -113,6 +113,36 @@ def test_a_reboot_is_told_from_beginning_to_end(
     assert {each["event"] for each in listed} == {each.id for each in receiver.messages}
 
 
+def test_what_happens_to_a_machine_by_itself_is_told(
+    system: System, console: Console, receiver: Receiver
+) -> None:
+    types = ["SERVER_POWER_CHANGED", "SERVER_UNREACHABLE", "SERVER_REACHABLE"]
+    _, secret = console.webhook(receiver.url, event_types=types)
+    bmc = system.bmc()
+    server = system.server(bmc)
+    key = system.key(server, capabilities=["ipmi.status"])
+
+    def look() -> dict[str, Any]:
+        path = f"/api/servers/{server}/ipmi?max_age_seconds=0"
+        told: dict[str, Any] = system.rest("GET", path, key).json()
+        return told
+
+    def told() -> list[tuple[str, str]]:
+        contents = [each.verified(secret) for each in receiver.messages]
+        return [
+            (each["type"], each["data"]["power"])
+            for each in contents
+            if each["data"]["server"] == server
+        ]
+
+    assert look()["power"]["state"] == "ON"
+    for power in ("OFF", "ON"):
+        bmc.set_power(on=power == "ON")
+        assert look()["power"]["state"] == power
+    eventually(lambda: len(told()) == 2)
+    assert sorted(told()) == [("server.power_changed", "OFF"), ("server.power_changed", "ON")]
+
+
 def test_what_was_under_way_when_the_process_was_killed_is_delivered_after_its_restart(
     system: System, console: Console, receiver: Receiver
 ) -> None:
