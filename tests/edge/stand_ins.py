@@ -143,6 +143,9 @@ def hanging(call: Call) -> bytes:
     return b""
 
 
+TELL = "/f2h.server_ops.v1.ConsoleService/ReadConsole"
+"""Answers with a stream."""
+
 TALK = "/f2h.server_ops.v1.ConsoleService/AttachConsole"
 """Takes a stream and answers with one."""
 
@@ -160,6 +163,8 @@ class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
     def reset(self) -> None:
         self.seen: list[Call] = []
         self.answer: Callable[[Call], bytes] = empty
+        self.told: Callable[[], Iterator[bytes]] | None = None
+        """What TELL answers with."""
 
     def add_to(self, server: grpc.Server) -> None:
         server.add_generic_rpc_handlers((self,))
@@ -185,6 +190,8 @@ class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
         if path == TALK:
             return grpc.stream_stream_rpc_method_handler(talk)
+        if path == TELL and (told := self.told):
+            return grpc.unary_stream_rpc_method_handler(lambda _request, _context: told())
         return grpc.unary_unary_rpc_method_handler(handle)
 
 

@@ -3,6 +3,7 @@
 import queue
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,22 @@ def test_a_stream_outlasts_what_a_call_may_take(edge: Edge, tmp_path: Path) -> N
             assert next(answers) == b"a"
             time.sleep(0.1)
         given.put(None)
+
+
+def test_so_does_a_stream_of_events_over_rest(edge: Edge, tmp_path: Path) -> None:
+    def told() -> Iterator[bytes]:
+        begin = time.monotonic()
+        while time.monotonic() - begin < LONGER:
+            yield b""
+            time.sleep(0.1)
+
+    edge.services["server_ops"].told = told
+    with variant(edge, tmp_path, SHORT) as other:
+        begin = time.monotonic()
+        answer = other.public.rest("GET", "/api/servers/a.b/console")
+        assert answer.status == 200
+        assert time.monotonic() - begin > LONGER
+        assert answer.body.count(b"data:") > 10
 
 
 def test_a_stream_needs_a_key(edge: Edge) -> None:

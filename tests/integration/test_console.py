@@ -4,8 +4,9 @@ import json
 import queue
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from f2h.server_ops.v1 import console_pb2, console_pb2_grpc
 
+from lab.ipmi_sim import IpmiSim
 from lab.serial_line import SerialLine
 from tests.integration.conftest import ACCOUNT, CAPABILITIES, Key, System, eventually, reason
 from tests.unit.serving import info_of, status_of
@@ -23,14 +25,16 @@ class Machine:
     line: SerialLine
     hostname: str
     key: Key
+    bmc: IpmiSim
 
 
 @pytest.fixture
 def machine(system: System) -> Iterator[Machine]:
     with SerialLine() as line:
-        server = system.server(system.bmc(serial_port=line.port))
+        bmc = system.bmc(serial_port=line.port)
+        server = system.server(bmc)
         may = [*CAPABILITIES, "console.attach"]
-        yield Machine(line, server, system.key(server, capabilities=may))
+        yield Machine(line, server, system.key(server, capabilities=may), bmc)
 
 
 class Terminal:
@@ -49,6 +53,14 @@ class Terminal:
     def attached(self) -> "Terminal":
         assert next(self.answers) == console_pb2.AttachConsoleResponse()
         return self
+
+    def begun(self) -> str:
+        """Why it was refused; empty: it is attached."""
+        try:
+            self.attached()
+        except grpc.RpcError as error:
+            return str(info_of(status_of(error)).reason)
+        return ""
 
     def read(self, length: int) -> bytes:
         data = b""
@@ -137,11 +149,8 @@ def test_a_revoked_key_loses_its_console_within_a_second(system: System, machine
     begin = time.monotonic()
     assert terminal.ended() == "KEY_REVOKED"
     assert time.monotonic() - begin < 1.0
-    other = Machine(
-        machine.line,
-        machine.hostname,
-        system.key(machine.hostname, capabilities=["console.attach"]),
-    )
+    anew = system.key(machine.hostname, capabilities=["console.attach"])
+    other = replace(machine, key=anew)
     eventually(lambda: free(system, other))
 
 
@@ -153,12 +162,35 @@ def test_a_key_that_is_narrowed_loses_its_console(system: System, machine: Machi
     assert terminal.ended() == "PRINCIPAL_INVALID"
 
 
+def test_a_server_that_is_moved_takes_its_console_along(system: System, machine: Machine) -> None:
+    terminal = Terminal(system, machine).attached()
+    system.account("other")
+    system.server(machine.bmc, account="other", hostname=machine.hostname)
+    assert terminal.ended() == "SERVER_NOT_GRANTED"
+
+
+def test_of_many_who_take_over_at_once_one_has_it(system: System, machine: Machine) -> None:
+    terminals = [Terminal(system, machine, take_over=True) for _ in range(6)]
+    with ThreadPoolExecutor(len(terminals)) as threads:
+        begun = [*threads.map(Terminal.begun, terminals)]
+    last = begun.index("")
+    machine.line.write(b"mine")
+    attached = [each for each, why in zip(terminals, begun, strict=True) if not why]
+    reasons = [each.ended() for each in attached[:-1]] if len(attached) > 1 else []
+    assert {*reasons, *begun} - {""} <= {"CONSOLE_TAKEN"}
+    assert last >= 0
+    # Nobody stands in the way of other calls.
+    path = f"/api/servers/{machine.hostname}/reboot"
+    answer = system.rest("POST", path, machine.key)
+    assert "error" not in system.finished(answer.json()["name"], machine.key)
+    for each in terminals:
+        each.hang_up()
+
+
 def test_who_may_not_is_refused_and_recorded(system: System, machine: Machine) -> None:
     without = system.key(machine.hostname, capabilities=["server.details"])
-    assert Terminal(system, Machine(machine.line, machine.hostname, without)).ended() == (
-        "CAPABILITY_MISSING"
-    )
-    elsewhere = Machine(machine.line, "ns1.other.example.net", machine.key)
+    assert Terminal(system, replace(machine, key=without)).ended() == ("CAPABILITY_MISSING")
+    elsewhere = replace(machine, hostname="ns1.other.example.net")
     assert Terminal(system, elsewhere).ended() == "SERVER_NOT_GRANTED"
     terminal = Terminal(system, machine).attached()
     terminal.send(hostname=machine.hostname)

@@ -3,7 +3,7 @@
 import asyncio
 import codecs
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -14,11 +14,14 @@ from services.runtime.call import current_caller
 from services.runtime.errors import ApiError, Violation
 from services.server_ops.bmc.console import Console, Output
 from services.server_ops.bmc.errors import BmcError
-from services.server_ops.console.attach import AttachConsole
+from services.server_ops.console.attach import AttachConsole, Attachment
 from services.server_ops.ipmi.refusals import refusal
 
 CONSOLE_SECONDS = 3600.0
 """A stream ends after so long."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the server is still the account's, and its BMC the same."""
 
 QUIET_SECONDS = 30.0
 """After so long without a word from the machine an empty message says that it is still attached."""
@@ -79,25 +82,35 @@ class ConsoleServicer(console_pb2_grpc.ConsoleServiceServicer):
     ) -> "_Attached":
         caller = current_caller()
         exits = AsyncExitStack()
-        console = await exits.enter_async_context(
+        attached = await exits.enter_async_context(
             self._attach(hostname, caller.account, caller.principal.subject, take_over=take_over)
         )
-        until = self._monotonic() + CONSOLE_SECONDS
-        typing = asyncio.ensure_future(typed(console)) if typed else None
+        typing = asyncio.ensure_future(typed(attached.console)) if typed else None
+        return _Attached(self._output(hostname, attached, typing), pack, typing, exits)
 
-        async def output() -> Output | None:
-            left = until - self._monotonic()
-            if left <= 0:
-                return None
+    async def _output(
+        self, hostname: str, attached: Attachment, typing: "asyncio.Future[None] | None"
+    ) -> AsyncGenerator[Output, None]:
+        begin = said = looked = self._monotonic()
+        yield Output(b"")
+        while (now := self._monotonic()) - begin < CONSOLE_SECONDS:
+            if now - looked >= LOOK_SECONDS:
+                looked = now
+                if not await attached.is_still():
+                    return
             try:
-                async with asyncio.timeout(min(left, QUIET_SECONDS)):
-                    return await _spoken(console, typing)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    output = await _spoken(attached.console, typing)
             except TimeoutError:
-                return Output(b"")
+                if now - said < QUIET_SECONDS:
+                    continue
+                output = Output(b"")
             except BmcError as error:
                 raise refusal(hostname, error) from None
-
-        return _Attached(output, pack, typing, exits)
+            if output is None:
+                return
+            said = now
+            yield output
 
 
 class _Attached:
@@ -108,7 +121,7 @@ class _Attached:
 
     def __init__(
         self,
-        output: Callable[[], Any],
+        output: AsyncGenerator[Output, None],
         pack: Callable[[Output], Any],
         typing: "asyncio.Future[None] | None",
         exits: AsyncExitStack,
@@ -117,19 +130,12 @@ class _Attached:
         self._pack = pack
         self._typing = typing
         self._exits = exits
-        self._begun = False
 
     def __aiter__(self) -> "_Attached":
         return self
 
     async def __anext__(self) -> Any:
-        if not self._begun:
-            self._begun = True
-            return self._pack(Output(b""))
-        output = await self._output()
-        if output is None:
-            raise StopAsyncIteration
-        return self._pack(output)
+        return self._pack(await anext(self._output))
 
     async def aclose(self) -> None:
         """Detaches it."""
@@ -137,6 +143,7 @@ class _Attached:
             self._typing.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await self._typing
+        await self._output.aclose()
         await self._exits.aclose()
 
 

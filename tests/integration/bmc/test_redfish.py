@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sushy.exceptions import HTTPError
 
 from lab.redfish_sim import SYSTEM
 from services.server_ops.adapters.bmc.governor import BmcGovernor
+from services.server_ops.adapters.bmc.redfish.transport import (
+    NotSent,
+    RedfishConnector,
+    moment,
+)
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.contact import Result, Stage
 from services.server_ops.bmc.errors import (
@@ -61,6 +67,15 @@ async def test_a_reset_that_is_not_answered_in_time_leaves_once(rig: RedfishRig)
     begin = time.monotonic()
     assert await rig.bmc.send_once(rig.endpoint, RESET) is CommandOutcome.UNKNOWN
     assert time.monotonic() - begin < LIMITS.answer_seconds + 1
+    assert resets(rig) == 1
+
+
+def test_what_was_given_up_before_its_thread_began_does_not_leave(rig: RedfishRig) -> None:
+    connector = RedfishConnector(f"https://127.0.0.1:{rig.sim.port}", str(rig.sim.trust))
+    with moment(time.monotonic() - 0.001), pytest.raises(NotSent):
+        connector.post("/redfish/v1/Systems/x/Actions/ComputerSystem.Reset", data={})
+    with moment(time.monotonic() + 5), pytest.raises(HTTPError):
+        connector.post("/redfish/v1/Systems/x/Actions/ComputerSystem.Reset", data={})
     assert resets(rig) == 1
 
 

@@ -168,6 +168,7 @@ class BmcGovernor:
         console = line.console = _AttachedConsole()
         try:
             async with self._turn(line, endpoint), self._heeded(line, endpoint):
+                console.refuse_when_taken()
                 exchange = await line.worker.exchange(
                     endpoint, "attach", take_over, seconds=self._limits.login_seconds
                 )
@@ -345,8 +346,14 @@ class _AttachedConsole:
     async def attach(self, exchange: Exchange) -> None:
         """Waits until it is attached. Raises BmcUnsupported, ConsoleTaken, BmcUnreachable, Lost."""
         self._exchange = exchange
+        self.refuse_when_taken()
         if await exchange.next() is None:
             raise ConsoleTaken  # by somebody who came meanwhile
+
+    def refuse_when_taken(self) -> None:
+        """Raises ConsoleTaken when somebody took it who came meanwhile: he waits behind us."""
+        if self._taken:
+            raise ConsoleTaken
 
     async def next(self) -> Output | None:
         """See Console."""

@@ -151,8 +151,10 @@ class RedfishBmc:
         if "target" not in action or (allowed is not None and reset not in allowed):
             raise BmcUnsupported
 
+        until = time.monotonic() + seconds
+
         def send() -> CommandOutcome:
-            with moment(seconds):
+            with moment(until):
                 try:
                     session.root._conn.post(action["target"], data={"ResetType": reset})  # noqa: SLF001
                 except NotSent:
@@ -243,7 +245,7 @@ class RedfishBmc:
         wrong = False
 
         def look() -> None:
-            with moment(seconds):
+            with moment(begin + seconds):
                 session = self._log_in(lambda stage: reached.setdefault(stage, time.monotonic()))
                 session.login.log_out()
 
@@ -267,9 +269,10 @@ class RedfishBmc:
 
     async def _read(self, look: Callable[[_Session], T]) -> T:
         """Reads, and logs in before when there is no session, or it has ended over there."""
+        until = time.monotonic() + _READ_SECONDS
 
         def read() -> T:
-            with moment(_READ_SECONDS):
+            with moment(until):
                 if self._session is not None:
                     try:
                         return _told(lambda: look(self._session))  # type: ignore[arg-type]
@@ -320,7 +323,7 @@ def log_out_everywhere() -> None:
 
 
 def _close(session: _Session) -> None:
-    with moment(_READ_SECONDS):
+    with moment(time.monotonic() + _READ_SECONDS):
         session.login.log_out()
 
 

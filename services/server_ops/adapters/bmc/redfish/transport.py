@@ -36,9 +36,12 @@ class NotSent(Exception):  # noqa: N818 - it says what happened
 
 
 @contextmanager
-def moment(seconds: float) -> Iterator[None]:
-    """Inside, in this thread, all requests together may take so long."""
-    _moment.until = time.monotonic() + seconds
+def moment(until: float) -> Iterator[None]:
+    """Inside, in this thread, no request leaves later than this, by the monotonic clock.
+
+    A thread may begin late: what was given up meanwhile must not be done after all.
+    """
+    _moment.until = until
     yield
 
 
