@@ -74,6 +74,7 @@ def test_the_readmes_commands_work_one_after_the_other(up: tuple[Path, Ports]) -
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"state":"' in done.stdout
+    assert 'data: {"text":"","lost":false}' in done.stdout
     assert '"idle_seconds":' in done.stdout
     assert '"records":[{' in done.stdout
     assert '"users":[{' in done.stdout
