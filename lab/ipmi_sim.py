@@ -100,6 +100,8 @@ case "$2 $3 $4" in
   'set reset 1')
     echo reset >>executed
     [ "$power" = 0 ] || started 1 ;;
+  'set boot '*)
+    echo "$4" >boot ;;
   'set shutdown 1')
     echo soft_shutdown >>executed
     echo 0 >power
@@ -221,6 +223,12 @@ class IpmiSim:
         A power cycle is one, from its first half on; off and on again by two commands are two.
         """
         return sum(not line.endswith(_BY_CYCLE) for line in self._executed())
+
+    def boot(self) -> str:
+        """What it was told to boot: "pxe", "disk"; empty: nothing."""
+        boot = self._folder / "boot"
+        said = boot.read_text().strip() if boot.exists() else ""
+        return "disk" if said == "default" else said  # the simulator's name for the disk
 
     def power(self) -> bool:
         """Whether the machine is on."""

@@ -118,6 +118,12 @@ class RedfishSim:
         if self._process is not None:
             self._process.stop()
 
+    def boot(self) -> str:
+        """What it was told to boot: "pxe", "disk"; empty: nothing."""
+        _, content = self.ask_emulator("GET", f"/redfish/v1/Systems/{SYSTEM}", None)
+        target = json.loads(content)["Boot"].get("BootSourceOverrideTarget", "")
+        return {"Pxe": "pxe", "Hdd": "disk"}.get(target, "")
+
     def ask_emulator(self, verb: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         """What the emulator says."""
         connection = http.client.HTTPConnection(HOST, self._emulator_port, timeout=10)
@@ -150,6 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve("POST")
 
+    def do_PATCH(self) -> None:
+        self._serve("PATCH")
+
     def do_DELETE(self) -> None:
         self._serve("DELETE")
 
@@ -178,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, json.dumps(self._log(path)).encode())
         elif path.endswith(_RESET):
             self._reset(path, body)
+        elif verb == "PATCH":
+            self._answer(*sim.ask_emulator(verb, path, body))
         else:
             self._answer(*self._patched(path))
 

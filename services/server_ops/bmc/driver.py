@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from services.server_ops.bmc.boot import BootOverride
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.console import Console
 from services.server_ops.bmc.contact import StageResult
@@ -32,6 +33,13 @@ class Bmc(Protocol):
 
         Raises BmcRefused when the BMC answers that it did not do it, and BmcUnreachable or
         BmcAuthFailed only when the command cannot have left.
+        """
+        ...
+
+    async def set_boot(self, endpoint: BmcEndpoint, override: BootOverride) -> None:
+        """Sets what the machine boots. May be done again and again: only the last one counts.
+
+        Raises BmcRefused and BmcUnsupported.
         """
         ...
 

@@ -33,6 +33,7 @@ class Rig(TypingProtocol):
     endpoint: BmcEndpoint
 
     def executed(self) -> int: ...
+    def boot(self) -> str: ...
     def be_silent(self) -> None: ...
     def be_well(self) -> None: ...
     def lose_the_command(self) -> None: ...
@@ -47,6 +48,9 @@ class FakeRig:
 
     def executed(self) -> int:
         return len(self._machine.executed)
+
+    def boot(self) -> str:
+        return self._machine.boot
 
     def be_silent(self) -> None:
         self._machine.trouble = Trouble.SILENT
@@ -76,6 +80,9 @@ class IpmiRig:
     def executed(self) -> int:
         return self.sim.chassis_commands()
 
+    def boot(self) -> str:
+        return self.sim.boot()
+
     def be_silent(self) -> None:
         self.proxy.drop = lambda *_: True
 
@@ -102,6 +109,9 @@ class RedfishRig:
 
     def executed(self) -> int:
         return self.sim.executed
+
+    def boot(self) -> str:
+        return self.sim.boot()
 
     def be_silent(self) -> None:
         self.sim.well.clear()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.server_ops.bmc.boot import BootDevice, BootOverride
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.errors import BmcAuthFailed, BmcUnreachable
 from services.server_ops.bmc.observation import Observation, PowerState
@@ -67,6 +68,16 @@ async def test_off_is_seen_and_on_again(rig: Rig) -> None:
     ):
         await rig.bmc.send_once(rig.endpoint, command)
         await _seen(rig, power)
+
+
+@pytest.mark.parametrize("once", [True, False])
+async def test_the_last_boot_device_that_was_set_counts(rig: Rig, once: bool) -> None:
+    assert rig.boot() in {"", "disk"}
+    for device, told in ((BootDevice.NETWORK, "pxe"), (BootDevice.DISK, "disk")):
+        for _ in range(2):
+            await rig.bmc.set_boot(rig.endpoint, BootOverride(device, once=once))
+        assert rig.boot() == told
+    assert rig.executed() == 0
 
 
 async def test_a_lost_command_is_unknown_and_never_executed(rig: Rig) -> None:

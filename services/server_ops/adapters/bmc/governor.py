@@ -12,6 +12,7 @@ from typing import Any
 
 from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.bmc.worker import Exchange, Lost, Worker
+from services.server_ops.bmc.boot import BootOverride
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.console import Console, Output
 from services.server_ops.bmc.contact import Result, Stage, StageResult
@@ -114,6 +115,13 @@ class BmcGovernor:
             except Lost:
                 return CommandOutcome.UNKNOWN  # it may have left before
             return outcome
+
+    async def set_boot(self, endpoint: BmcEndpoint, override: BootOverride) -> None:
+        """See Bmc. An operation waits for it: asked of a BMC that is left alone too."""
+        line = self._line(endpoint)
+        async with self._turn(line, endpoint):
+            seconds = self._limits.observe_seconds
+            await self._call(line, endpoint, "set_boot", override, seconds=seconds)
 
     async def identify(self, endpoint: BmcEndpoint) -> Identity:
         """See Bmc."""

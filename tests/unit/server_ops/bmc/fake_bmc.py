@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from services.server_ops.bmc.boot import BootDevice, BootOverride
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.console import Console, Output
 from services.server_ops.bmc.contact import Result, Stage, StageResult
@@ -60,6 +61,8 @@ class FakeMachine:
     """Whether its operating system shuts down when it is asked to."""
     goes_off_after_looks: int = 0
     """It switches off by itself after so many looks; 0: it does not."""
+    boot: str = ""
+    """What it was told to boot: "pxe", "disk"; empty: nothing."""
     executed: list[ChassisCommand] = field(default_factory=list)
     starts: list[RestartEvent] = field(default_factory=list)
     identity: Identity = IDENTITY
@@ -139,6 +142,11 @@ class FakeBmc:
 
     async def power(self, endpoint: BmcEndpoint) -> PowerState:
         return (await self.observe(endpoint)).power
+
+    async def set_boot(self, endpoint: BmcEndpoint, override: BootOverride) -> None:
+        async with self._turn(endpoint):
+            devices = {BootDevice.NETWORK: "pxe", BootDevice.DISK: "disk"}
+            self._login(endpoint).boot = devices[override.device]
 
     async def identify(self, endpoint: BmcEndpoint) -> Identity:
         async with self._turn(endpoint):

@@ -20,6 +20,7 @@ from services.server_ops.adapters.bmc.ipmi.session import (
     log_in,
     timed_login,
 )
+from services.server_ops.bmc.boot import BootDevice, BootOverride
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.contact import Stage, StageResult, stages
 from services.server_ops.bmc.endpoint import BmcEndpoint
@@ -40,6 +41,15 @@ _CHASSIS, _APPLICATION, _STORAGE = 0x00, 0x06, 0x0A
 _GET_CHASSIS_STATUS, _CHASSIS_CONTROL, _GET_RESTART_CAUSE = 0x01, 0x02, 0x07
 _GET_DEVICE_ID, _GET_SYSTEM_GUID = 0x01, 0x37
 _GET_SEL_INFO, _GET_SEL_ENTRY, _GET_SEL_TIME = 0x40, 0x43, 0x48
+
+_SET_BOOT_OPTIONS = 0x08
+_BOOT_FLAGS = 5
+_VALID, _PERSISTENT, _UEFI = 0x80, 0x40, 0x20
+_DEVICES = {BootDevice.NETWORK: 0x01 << 2, BootDevice.DISK: 0x02 << 2}
+"""Boot option parameter 5, table 28-14: bits of its first byte, and the device in its second."""
+
+_KEEP_FLAGS = bytes([3, 0x08])
+"""Parameter 3: the flags are kept although no chassis command comes within 60 s."""
 
 _OK = 0x00
 _BUSY = frozenset({0xC0, 0xC3, 0xCE, 0xD2})
@@ -121,6 +131,18 @@ class IpmiBmc:
         if answer.code != _OK:
             raise BmcRefused(answer.code)
         return CommandOutcome.ACKNOWLEDGED
+
+    async def set_boot(self, override: BootOverride) -> None:
+        """Sets the boot flags, section 28.12. Raises BmcRefused."""
+        flags = _VALID if override.once else _VALID | _PERSISTENT
+        flags |= _UEFI if override.uefi else 0
+        for parameter in (
+            _KEEP_FLAGS,  # a BMC may not have it: then it must be restarted within a minute
+            bytes([_BOOT_FLAGS, flags, _DEVICES[override.device], 0, 0, 0]),
+        ):
+            answer = await self._answer(_CHASSIS, _SET_BOOT_OPTIONS, parameter)
+        if answer.code != _OK:
+            raise BmcRefused(answer.code)
 
     async def identify(self) -> Identity:
         """What the BMC is, and what it is seen to have."""

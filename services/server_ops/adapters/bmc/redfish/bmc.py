@@ -12,11 +12,17 @@ from typing import Any, NoReturn, TypeVar
 
 import sushy
 from sushy import auth, exceptions
+from sushy.resources.system.constants import (
+    BootSource,
+    BootSourceOverrideEnabled,
+    BootSourceOverrideMode,
+)
 from sushy.resources.system.system import System
 
 from services.server_ops.adapters.bmc.redfish.log import Record, read_record, read_time
 from services.server_ops.adapters.bmc.redfish.sensors import read_power, read_thermal
 from services.server_ops.adapters.bmc.redfish.transport import NotSent, RedfishConnector, moment
+from services.server_ops.bmc.boot import BootDevice, BootOverride
 from services.server_ops.bmc.command import ChassisCommand, CommandOutcome
 from services.server_ops.bmc.contact import Stage, StageResult, stages
 from services.server_ops.bmc.endpoint import BmcEndpoint
@@ -44,6 +50,9 @@ _RESETS = {
     ChassisCommand.SOFT_SHUTDOWN: "GracefulShutdown",
 }
 """ResetType, DSP0268, of ComputerSystem.Reset."""
+
+_SOURCES = {BootDevice.NETWORK: "Pxe", BootDevice.DISK: "Hdd"}
+"""BootSource, DSP0268, of ComputerSystem."""
 
 _SYSTEM_BOOT = 0x1D
 """IPMI's sensor type for a start of the system, which a new LastResetTime stands for."""
@@ -171,6 +180,22 @@ class RedfishBmc:
             return CommandOutcome.ACKNOWLEDGED
 
         return await _in_thread(send)
+
+    async def set_boot(self, override: BootOverride) -> None:
+        """Sets the boot source override. Raises BmcRefused and BmcUnsupported."""
+        enabled = "Once" if override.once else "Continuous"
+
+        def send(session: _Session) -> None:
+            try:
+                session.system.set_system_boot_options(
+                    target=BootSource(_SOURCES[override.device]),
+                    enabled=BootSourceOverrideEnabled(enabled),
+                    mode=BootSourceOverrideMode("UEFI" if override.uefi else "Legacy"),
+                )
+            except exceptions.BadRequestError as error:
+                raise BmcRefused(error.status_code) from None
+
+        await self._read(send)
 
     async def identify(self) -> Identity:
         """What the BMC is, and what it is seen to have."""
