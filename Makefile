@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Trust what the machine trusts, as pip does.
 export UV_SYSTEM_CERTS := 1
 
-DEBIAN := openipmi ipmitool postgresql curl libfaketime
+DEBIAN := openipmi ipmitool postgresql curl libfaketime qemu-system-x86 ipxe-qemu
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 

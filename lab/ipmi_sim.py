@@ -59,6 +59,8 @@ mc_enable 0x20
 # event of the sensor type System Boot / Restart Initiated (table 42-3, 0x1d), as a machine's
 # firmware does it; unless by then the machine was switched off or started again, or the simulator
 # has ended.
+#
+# A program `machine` in the folder, if there is one, is told what the chassis does: on, off, reset.
 _CHASSIS = """\
 #!/bin/sh
 cd '{folder}' || exit 1
@@ -78,6 +80,9 @@ started() {{
       raw 0x0a 0x44 0 0 0x02 0 0 0 0 0x01 0 0x04 0x1d 0x01 0x6f "$1" 0xff 0xff
   ) </dev/null >/dev/null 2>&1 &
 }}
+machine() {{
+  [ ! -x machine ] || ./machine "$1" </dev/null >>machine.log 2>&1
+}}
 case "$2 $3" in
   'get power')
     echo 'chassis: get power' >&2
@@ -92,19 +97,21 @@ case "$2 $3 $4" in
   'set power 0')
     echo power_0 >>executed
     echo 0 >power
+    machine off
     echo off >booting ;;
   'set power 1')
     if by_cycle; then echo power_1 {by_cycle} >>executed; else echo power_1 >>executed; fi
     echo 1 >power
-    [ "$power" = 1 ] || started 0 ;;
+    [ "$power" = 1 ] || {{ machine on; started 0; }} ;;
   'set reset 1')
     echo reset >>executed
-    [ "$power" = 0 ] || started 1 ;;
+    [ "$power" = 0 ] || {{ machine reset; started 1; }} ;;
   'set boot '*)
     echo "$4" >boot ;;
   'set shutdown 1')
     echo soft_shutdown >>executed
     echo 0 >power
+    machine off
     echo off >booting ;;
 esac
 """
@@ -223,6 +230,11 @@ class IpmiSim:
         A power cycle is one, from its first half on; off and on again by two commands are two.
         """
         return sum(not line.endswith(_BY_CYCLE) for line in self._executed())
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are, and a program `machine` may be that is told what it does."""
+        return self._folder
 
     def boot(self) -> str:
         """What it was told to boot: "pxe", "disk"; empty: nothing."""
