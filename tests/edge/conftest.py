@@ -11,7 +11,8 @@ import pytest
 from edge.process import EdgeProcess
 from edge.render import Limit, render
 from lab import ca
-from tests.edge.stand_ins import Auth, Client, Service, eventually, free_port
+from lab.ports import free_port
+from tests.edge.stand_ins import Auth, Client, Service, eventually
 from tests.edge.tokens import bearer, token
 
 LIMITS = {"subject_limit": Limit(5, 1)}

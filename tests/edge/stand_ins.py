@@ -2,9 +2,6 @@
 
 import base64
 import json
-import os
-import random
-import socket
 import ssl
 import threading
 import time
@@ -24,6 +21,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_status import rpc_status
 
+from lab.ports import free_port
 from tests.edge.tokens import TOKEN_KEY, token_keys
 
 GOOD_KEY = "f2h.deadbeefcafebabe.right"
@@ -328,31 +326,6 @@ def raw(channel: grpc.Channel, path: str) -> Any:
 
 def _key(key: str | None) -> dict[str, str]:
     return {} if key is None else {"x-api-key": key}
-
-
-def _ports() -> Iterator[int]:
-    """Ports of this test process alone, below those that the kernel gives to clients.
-
-    Envoy and gRPC share a port silently when two processes choose the same.
-    """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 20_000 + worker % 20 * 600
-    while True:
-        yield from random.sample(range(first, first + 600), 600)
-
-
-_PORTS = _ports()
-
-
-def free_port() -> int:
-    for port in _PORTS:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError
 
 
 def eventually(check: Callable[[], bool], seconds: float = 15) -> None:

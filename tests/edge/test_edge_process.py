@@ -11,8 +11,9 @@ import pytest
 from edge.process import EdgeError, EdgeProcess, binary
 from edge.render import render
 from lab import ca
+from lab.ports import free_port
 from tests.edge.conftest import DESCRIPTOR
-from tests.edge.stand_ins import eventually, free_port
+from tests.edge.stand_ins import eventually
 
 
 def config(folder: Path) -> Path:
