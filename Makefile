@@ -11,7 +11,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Trust what the machine trusts, as pip does.
 export UV_SYSTEM_CERTS := 1
 
-DEBIAN := openipmi ipmitool postgresql curl libfaketime qemu-system-x86 ipxe-qemu
+LAB := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio dropbear-bin jq kmod
+DEBIAN := $(LAB) postgresql curl libfaketime openssh-client
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 
@@ -46,7 +47,7 @@ lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and th
 format: .venv/.installed ## Put code and protos into form
 	ruff format .
 	ruff check --fix .
-	buf format -w protos
+	buf format -w --path protos
 
 gen: .venv/.installed ## Generate stubs, descriptor and catalogue from the protos
 	python -m tools.gen

@@ -112,10 +112,12 @@ def empty(run: Path) -> Iterator[Target]:
         config,
         public=(HOST, ports.public),
         internal=(HOST, ports.internal),
+        provisioning=(HOST, ports.provisioning),
         admin_port=ports.admin,
         upstreams={**addresses, "security": addresses["server_ops"]},
         descriptor=ROOT / "gen" / "descriptor.binpb",
         tls=run / "tls",
+        images=run,
         limits=NO_LIMITS,
     )
     processes: list[Process] = []

@@ -39,31 +39,36 @@ def render(
     *,
     public: Address,
     internal: Address,
+    provisioning: Address,
     admin_port: int,
     upstreams: Mapping[str, Address],
     descriptor: Path,
     tls: Path,
+    images: Path,
     limits: Mapping[str, Limit] | None = None,
 ) -> None:
     """Writes edge/envoy.yaml with these addresses to `target`, as JSON, which Envoy reads too.
 
     `upstreams` has an address for each service of the configuration, by its cluster's name;
     `admin_port` is on the host that the configuration names (loopback); `tls` is the folder of the
-    internal listener's certificates. `limits` replaces those of the filters that it names. Raises
-    RenderError.
+    internal listener's certificates, `images` that of the images that machines boot. `limits`
+    replaces those of the filters that it names. Raises RenderError.
     """
     config = yaml.safe_load(SOURCE.read_text())
     resources = config["static_resources"]
     _set_port(config["admin"]["address"], admin_port)
-    _match("listener", resources["listeners"], {"public", "internal"})
+    listeners = {"public": public, "internal": internal, "provisioning": provisioning}
+    _match("listener", resources["listeners"], set(listeners))
     for listener in resources["listeners"]:
-        _set(listener["address"], public if listener["name"] == "public" else internal)
+        _set(listener["address"], listeners[listener["name"]])
         for transcoder in _transcoders(listener):
             transcoder["proto_descriptor"] = str(descriptor.absolute())
         for file in _tls_files(listener):
             file["filename"] = str(tls.absolute() / Path(file["filename"]).name)
         for http_filter in _http_filters(listener):
             _limit(http_filter, limits or {})
+            for mapping in http_filter["typed_config"].get("path_mappings", []):
+                mapping["file_path_prefix"] = f"{images.absolute()}/"
     addresses = {"edge": public, **upstreams}
     _match("upstream", resources["clusters"], set(addresses))
     for cluster in resources["clusters"]:

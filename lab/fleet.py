@@ -1,6 +1,7 @@
 """A fleet of simulated BMCs in one process: `python -m lab.fleet --config FILE`.
 
-FILE is {"bmcs": [{"hostname", "address", "port", "username", "password"}, …]}. A line on standard
+FILE is {"url", "bmcs": [{"hostname", "mac", "address", "port", "username", "password"}, …]}; `url`
+is where machines that boot from the network find their scripts. A line on standard
 output says when all of them listen. Each chassis command that is executed is a JSON line on
 standard error, {"hostname", "executed"}; one that is refused is not.
 """
@@ -10,6 +11,7 @@ import ctypes
 import json
 import signal
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 from pyghmi.ipmi.private.session import Session
 
 from lab.bmc import SimulatedBmc
+from lab.booting import NetworkBoot
 from lab.machine import Machine
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -31,20 +34,46 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
+    config = json.loads(arguments.config.read_text())
     bmcs = [
         SimulatedBmc(
-            Machine(time.time, boot_seconds=arguments.boot_seconds),
+            _machine(config["url"], entry["mac"], arguments.boot_seconds),
             address=entry["address"],
             port=entry["port"],
             username=entry["username"],
             password=entry["password"],
             executed=partial(_log, entry["hostname"]),
         )
-        for entry in json.loads(arguments.config.read_text())["bmcs"]
+        for entry in config["bmcs"]
     ]
     print(f"{len(bmcs)} BMCs listen", flush=True)
     while True:
         Session.wait_for_rsp(1)
+
+
+def _machine(url: str, mac: str, boot_seconds: float) -> Machine:
+    """A machine that boots what the provisioning listener says, when it is to boot from there."""
+    machine = Machine(time.time, boot_seconds=boot_seconds)
+    gone = threading.Event()
+
+    def starts(network: bool) -> None:
+        nonlocal gone
+        gone = threading.Event()
+        if network:
+            threading.Thread(target=_boot, args=(url, mac, gone), daemon=True).start()
+
+    def stops() -> None:
+        gone.set()
+
+    machine.starts, machine.stops = starts, stops
+    return machine
+
+
+def _boot(url: str, mac: str, stop: threading.Event) -> None:
+    try:
+        NetworkBoot(url, mac).run(stop)
+    except OSError as error:
+        print(json.dumps({"mac": mac, "boot": str(error)}), file=sys.stderr, flush=True)
 
 
 def _log(hostname: str, command: str) -> None:

@@ -12,8 +12,11 @@ POWERED_UP, HARD_RESET = 0x00, 0x01
 NO_OVERRIDE = bytes(5)
 """Boot flags that leave the choice to the machine, IPMI 2.0 table 28-14, parameter 5."""
 
-_PERSISTENT = 0x40
-"""In the first byte of the boot flags: for every start, not only for the next."""
+_VALID, _PERSISTENT = 0x80, 0x40
+"""In the first byte of the boot flags: they count; for every start, not only for the next."""
+
+_DEVICE, _FORCE_PXE = 0x3C, 0x04
+"""In the second byte: what is booted, and that it is the network."""
 
 MAX_RECORDS = 512
 
@@ -33,6 +36,10 @@ class Machine:
     on: bool = True
     boot_flags: bytes = NO_OVERRIDE
     """What the next start boots from, 5 bytes."""
+    starts: Callable[[bool], None] = lambda _network: None
+    """Is told of every start, and whether it boots from the network."""
+    stops: Callable[[], None] = lambda: None
+    """Is told when what runs on it is gone."""
     restart_cause: int = CAUSED_BY_BUTTON
     records: list[bytes] = field(default_factory=list)
     """The event log: what stands behind the record id, 14 bytes each (table 32-1)."""
@@ -56,6 +63,7 @@ class Machine:
         """Takes its power away."""
         self.on = False
         self._next = None
+        self.stops()
 
     def shut_down(self) -> None:
         """Asks its operating system to end, after which it is off."""
@@ -80,8 +88,11 @@ class Machine:
         return self.first_record + len(self.records) - 1
 
     def _start(self, at: float, offset: int) -> None:
+        self.stops()
         self.on = True
         self.restart_cause = CAUSED_BY_COMMAND
+        valid, device = self.boot_flags[0] & _VALID, self.boot_flags[1] & _DEVICE
+        self.starts(bool(valid) and device == _FORCE_PXE)
         if not self.boot_flags[0] & _PERSISTENT:
             self.boot_flags = NO_OVERRIDE
         self._next = (at + self.boot_seconds, lambda at: self._record_start(at, offset))

@@ -9,6 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from lab.ipmi_sim import IpmiSim
+from lab.ports import free_port
+
+HOST_SEEN = "10.0.2.2"
+"""This machine's loopback, as the nodes see it."""
 
 DISK_BYTES = 64 * 1024 * 1024
 MEMORY_MIB = 512
@@ -29,7 +33,7 @@ on() {{
   rm -f boot
   exec qemu-system-x86_64 -M pc -accel tcg,thread=multi -m {memory} -display none -nodefaults \\
     -uuid {uuid} -serial file:serial.log -daemonize -pidfile qemu.pid \\
-    -netdev 'user,id=net,restrict=off,bootfile={bootfile}' \\
+    -netdev 'user,id=net,bootfile={bootfile},hostfwd=tcp:127.0.0.1:{ssh_port}-:22' \\
     -device virtio-net-pci,netdev=net,mac={mac},bootindex="$network" \\
     -drive file=disk,format=raw,if=none,id=disk \\
     -device virtio-blk-pci,drive=disk,bootindex="$disk"
@@ -52,6 +56,8 @@ class Node:
         loopback. `mac` is the card's address.
         """
         self.mac = mac
+        self.ssh_port = free_port()
+        """Port of this machine's loopback that leads to the node's SSH server."""
         self.uuid = uuid
         self.bmc = IpmiSim(folder)
         self.disk = folder / "disk"
@@ -62,6 +68,7 @@ class Node:
             "uuid": uuid,
             "mac": mac,
             "bootfile": bootfile,
+            "ssh_port": self.ssh_port,
         }
 
     def start(self) -> None:

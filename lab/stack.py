@@ -3,6 +3,7 @@
 `make up`, the tests and the benchmark all start it from here.
 """
 
+import hashlib
 import ssl
 import subprocess
 import sys
@@ -38,6 +39,7 @@ class Ports:
 
     public: int = 8000
     internal: int = 8001
+    provisioning: int = 8002
     admin: int = 9901
     auth: int = 50051
     server_ops: int = 50052
@@ -60,6 +62,10 @@ class Stack:
     """Further settings, as the services' environment variables."""
     limits: Mapping[str, Limit] = field(default_factory=dict)
     """The edge's limits, where they are not its own: by the name of the filter."""
+    machines_see: str = HOST
+    """The address of this machine for machines that boot."""
+    prepared: bool = False
+    """Whether `prepare` was done for this folder, or for the one that it is a copy of."""
 
     def __post_init__(self) -> None:
         self.processes: dict[str, Process] = {}
@@ -68,6 +74,8 @@ class Stack:
         self.secrets = self.run / "secrets"
         self.tls = self.run / "tls"
         """Certificates: ca.pem to trust, client.pem and client.key of a NOC service."""
+        self.images = self.run / "images"
+        """The files of images that machines boot."""
 
     @property
     def url(self) -> str:
@@ -79,20 +87,34 @@ class Stack:
         """The base of the NOC's side."""
         return f"https://{HOST}:{self.ports.internal}"
 
+    @property
+    def provisioning_url(self) -> str:
+        """The base of what machines ask that boot, as they see it."""
+        return f"http://{self.machines_see}:{self.ports.provisioning}"
+
     def address(self, service: str) -> str:
         """Host and port of a service's own gRPC server, past the edge."""
         return f"{HOST}:{getattr(self.ports, service)}"
 
+    def prepare(self) -> None:
+        """Makes what is not there yet: folders, certificates, secrets, the databases' tables.
+
+        Raises StackError.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.images.mkdir(exist_ok=True)
+        ca.make(self.tls)
+        for service in ("auth", "server_ops"):
+            self._command(service, "create-secrets", str(self.secrets))
+        for service in ("auth", "server_ops"):
+            self._command(service, "migrate")
+
     def start(self) -> None:
         """Starts everything, and returns when all of it is ready. Raises StackError."""
         self._refuse_taken_ports()
-        self.logs.mkdir(parents=True, exist_ok=True)
-        ca.make(self.tls)
+        if not self.prepared:
+            self.prepare()
         try:
-            for service in ("auth", "server_ops"):
-                self._command(service, "create-secrets", str(self.secrets))
-            for service in ("auth", "server_ops"):
-                self._command(service, "migrate")
             for service in SERVICES:
                 self._launch(service)
             for service in SERVICES:
@@ -118,10 +140,12 @@ class Stack:
             config,
             public=(HOST, self.ports.public),
             internal=(HOST, self.ports.internal),
+            provisioning=(HOST, self.ports.provisioning),
             admin_port=self.ports.admin,
             upstreams={service: (HOST, getattr(self.ports, service)) for service in SERVICES},
             descriptor=ROOT / "gen" / "descriptor.binpb",
             tls=self.tls,
+            images=self.images,
             limits=self.limits,
         )
         self.edge = EdgeProcess(config, log=self.logs / "envoy.log", concurrency=1)
@@ -191,6 +215,23 @@ class Stack:
                 server, metadata=(("x-api-key", self.noc_key()),), timeout=10
             )
 
+    def image(self, name: str, kind: str, kernel: bytes, initrd: bytes, command_line: str) -> None:
+        """Puts the files of an image below the root and makes it known. Raises StackError."""
+        folder = self.images / name
+        folder.mkdir(exist_ok=True)
+        form: dict[str, Any] = {"kind": kind, "command_line": command_line}
+        for role, content in (("kernel", kernel), ("initrd", initrd)):
+            (folder / role).write_bytes(content)
+            digest = hashlib.sha256(content).hexdigest()
+            form[role] = {"path": f"{name}/{role}", "sha256": digest}
+        answer = self.noc("PUT", f"/api/noc/images/{name}", json=form)
+        if not answer.is_success:
+            raise StackError(f"no image could be made known: {answer.text}")
+
+    def simulated_image(self, name: str, kind: str) -> None:
+        """An image that only simulated machines boot. Raises StackError."""
+        self.image(name, kind, b"a simulated kernel", b"a simulated RAM disk", "console=ttyS0")
+
     def environment(self, service: str) -> dict[str, str]:
         """The settings that a service is started with; no secret is among them."""
         prefix = f"F2H_{service.upper()}_"
@@ -200,6 +241,8 @@ class Stack:
             f"{prefix}LISTEN": self.address(service),
             f"{prefix}PRINCIPAL_PUBLIC_KEYS": self._public_keys(),
             "F2H_AUTH_PUBLIC_URL": self.url,
+            "F2H_SERVER_OPS_PROVISIONING_URL": self.provisioning_url,
+            "F2H_SERVER_OPS_IMAGES": str(self.images),
             f"{prefix}DATABASE_URL": f"sqlite:///{self.run / service}.db",
         }
         for other in SERVICES:

@@ -47,12 +47,13 @@ def main() -> int:
     fleet: Process | None = None
     try:
         servers = demo.servers(_bmc_password(stack.run), options.bmc)
-        fleet = _start_fleet(stack.run, servers)
+        fleet = _start_fleet(stack.run, servers, stack.provisioning_url)
         with stack, _pid_file(stack.run / "up.pid"):
             for server in servers:
                 stack.register(server)
             stack.account(demo.ACCOUNT)
             stack.allow_certificate()
+            stack.simulated_image("rescue", "IMAGE_KIND_RESCUE")
             password = _password(stack)
             key = _key(stack)
             env = _write_env(stack, key, password)
@@ -110,7 +111,7 @@ def _bmc_password(run: Path) -> str:
     return path.read_text()
 
 
-def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest]) -> Process:
+def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest], url: str) -> Process:
     for server in servers:
         if not is_free(server.bmc_port, socket.SOCK_DGRAM):
             raise StackError(
@@ -121,6 +122,7 @@ def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest]) -> Pr
     bmcs = [
         {
             "hostname": server.hostname,
+            "mac": server.mac,
             "address": server.bmc_address,
             "port": server.bmc_port,
             "username": server.bmc_username,
@@ -128,7 +130,7 @@ def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest]) -> Pr
         }
         for server in servers
     ]
-    write_private(config, json.dumps({"bmcs": bmcs}))
+    write_private(config, json.dumps({"url": url, "bmcs": bmcs}))
     (run / "logs").mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "lab.fleet", "--config", str(config)]
     return Process("fleet", command, run / "logs" / "fleet.log", {"PYTHONPATH": str(ROOT)})

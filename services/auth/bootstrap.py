@@ -35,11 +35,13 @@ from f2h.edge.v1 import authorization_pb2_grpc
 from f2h.security.v1 import antihack_pb2, antispam_pb2
 from f2h.server_ops.v1 import (
     console_pb2,
+    image_pb2,
     inventory_pb2,
     ipmi_pb2,
     operation_pb2,
     power_pb2,
     reboot_pb2,
+    rescue_pb2,
     server_pb2,
     webhook_pb2,
 )
@@ -113,11 +115,13 @@ CHECKED = (
     antihack_pb2,
     antispam_pb2,
     console_pb2,
+    image_pb2,
     inventory_pb2,
     ipmi_pb2,
     operation_pb2,
     power_pb2,
     reboot_pb2,
+    rescue_pb2,
     server_pb2,
     webhook_pb2,
 )

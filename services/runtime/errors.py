@@ -50,6 +50,12 @@ _CODES: Mapping["Reason.ValueType", int] = {
     Reason.CONSOLE_TAKEN: code_pb2.ABORTED,
     Reason.BMC_UNSUPPORTED: code_pb2.FAILED_PRECONDITION,
     Reason.EVENT_LOG_ERASED: code_pb2.ABORTED,
+    Reason.BOOT_TOKEN_USED: code_pb2.UNAUTHENTICATED,
+    Reason.IMAGE_DAMAGED: code_pb2.FAILED_PRECONDITION,
+    Reason.RESCUE_ACTIVE: code_pb2.FAILED_PRECONDITION,
+    Reason.RESCUE_NOT_ACTIVE: code_pb2.FAILED_PRECONDITION,
+    Reason.BOOT_NOT_SEEN: code_pb2.DEADLINE_EXCEEDED,
+    Reason.WRONG_SYSTEM: code_pb2.FAILED_PRECONDITION,
 }
 """The google.rpc.Code that each reason travels with."""
 

@@ -54,6 +54,9 @@ Conversation = Callable[
 
 FIRST_MESSAGE_SECONDS = 10.0
 
+WITHOUT_PRINCIPAL = frozenset({Audience.PUBLIC, Audience.NODE})
+"""Who calls without a principal: anybody, and machines, which prove themselves by a token."""
+
 log = structlog.get_logger()
 
 NO_DATABASE = (OperationalError, InterfaceError, PoolTimeoutError)
@@ -229,7 +232,7 @@ def report(path: str, handler: Handler) -> Handler:
 
 
 class Identify:
-    """The principal is verified: who calls, from where. A public RPC is for whoever calls."""
+    """The principal is verified: who calls, from where. Some RPCs are for whoever calls."""
 
     def __init__(
         self,
@@ -251,13 +254,13 @@ class Identify:
             return handler
         rule = self._rules.get(path)
         audiences = rule.audiences if rule else frozenset()
-        public = Audience.PUBLIC in audiences
+        nobody = bool(WITHOUT_PRINCIPAL & audiences)
         named = Audience.CUSTOMER in audiences
 
         async def identified(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             metadata = dict(context.invocation_metadata() or ())
             header = str(metadata.get(HEADER, ""))
-            caller = None if public else await self._caller(header, with_policy=named)
+            caller = None if nobody else await self._caller(header, with_policy=named)
             set_call(Call(caller, metadata))
             return await handler(request, context)
 
@@ -284,7 +287,7 @@ class Admit:
     def __call__(self, path: str, handler: Handler) -> Handler:
         """Wraps the handler of the RPC with this path."""
         rule = self._rules.get(path)
-        if path in self._open_paths or (rule is not None and Audience.PUBLIC in rule.audiences):
+        if path in self._open_paths or (rule is not None and WITHOUT_PRINCIPAL & rule.audiences):
             return handler
 
         async def admitted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

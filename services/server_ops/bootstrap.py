@@ -14,21 +14,28 @@ import grpc.aio
 from f2h.server_ops.v1 import (
     console_pb2,
     console_pb2_grpc,
+    image_pb2,
+    image_pb2_grpc,
     inventory_pb2,
     inventory_pb2_grpc,
     ipmi_pb2,
     ipmi_pb2_grpc,
+    netboot_pb2,
+    netboot_pb2_grpc,
     operation_pb2,
     operation_pb2_grpc,
     power_pb2,
     power_pb2_grpc,
     reboot_pb2,
     reboot_pb2_grpc,
+    rescue_pb2,
+    rescue_pb2_grpc,
     server_pb2,
     server_pb2_grpc,
     webhook_pb2,
     webhook_pb2_grpc,
 )
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.runtime import server
 from services.runtime.access import rules
@@ -48,6 +55,7 @@ from services.runtime.standing import Standing
 from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.adapters.bmc.leases import RENEW_SECONDS, Leases
 from services.server_ops.adapters.bmc.limits import Limits
+from services.server_ops.adapters.crypt import hash_password
 from services.server_ops.adapters.durable import DurableWorkflows
 from services.server_ops.adapters.webhooks.network import SystemResolver
 from services.server_ops.adapters.webhooks.sender import HttpSender
@@ -58,8 +66,13 @@ from services.server_ops.ipmi.check import CheckBmc, Publish
 from services.server_ops.ipmi.read import ReadIpmi
 from services.server_ops.ipmi.status import BmcStatuses
 from services.server_ops.ipmi.sync import SyncPower
+from services.server_ops.netboot.answer import AnswerMachines
+from services.server_ops.netboot.assign import AssignImage
+from services.server_ops.netboot.boot import Netboots
+from services.server_ops.netboot.image import ImageFiles, Images
+from services.server_ops.netboot.steps import BootPatience, BootSteps
 from services.server_ops.operations.cancel import CancelOperation
-from services.server_ops.operations.operation import Kind
+from services.server_ops.operations.operation import Kind, Operation
 from services.server_ops.operations.request import RequestOperation
 from services.server_ops.operations.takeover import TakeOver
 from services.server_ops.operations.tidy import TidyOperations
@@ -68,19 +81,27 @@ from services.server_ops.operations.workflow import Act, Workflow
 from services.server_ops.power.change import ChangePower
 from services.server_ops.power.chassis import Chassis, Patience
 from services.server_ops.reboot.workflow import Reboot
+from services.server_ops.rescue.rescue import Rescues
+from services.server_ops.rescue.workflow import EnterRescue, ExitRescue
 from services.server_ops.rpc.consoles import ConsoleServicer
+from services.server_ops.rpc.images import ImageServicer
 from services.server_ops.rpc.inventory import InventoryServicer
 from services.server_ops.rpc.ipmi import IpmiServicer
 from services.server_ops.rpc.longrunning import LongrunningServicer
+from services.server_ops.rpc.netboots import NetbootServicer
 from services.server_ops.rpc.operations import OperationServicer
 from services.server_ops.rpc.power import PowerServicer
 from services.server_ops.rpc.reboots import RebootServicer
+from services.server_ops.rpc.rescues import RescueServicer
 from services.server_ops.rpc.servers import ServerServicer
 from services.server_ops.rpc.webhooks import WebhookServicer, WebhookUseCases
 from services.server_ops.settings import ServerOpsSettings
 from services.server_ops.store.bmc_statuses import SqlBmcStatuses
+from services.server_ops.store.images import SqlImages
 from services.server_ops.store.leases import SqlLeases
+from services.server_ops.store.netboots import SqlNetboots
 from services.server_ops.store.operations import SqlOperations
+from services.server_ops.store.rescues import SqlRescues, follow
 from services.server_ops.store.servers import SqlServers
 from services.server_ops.store.webhook_deliveries import SqlDeliveries, tell_of_operation
 from services.server_ops.store.webhooks import SqlWebhooks
@@ -106,11 +127,14 @@ TIDY_SECONDS = 3600.0
 
 MODULES = (
     console_pb2,
+    image_pb2,
     inventory_pb2,
     ipmi_pb2,
+    netboot_pb2,
     operation_pb2,
     power_pb2,
     reboot_pb2,
+    rescue_pb2,
     server_pb2,
     webhook_pb2,
 )
@@ -122,6 +146,8 @@ ACCESS = rules(*MODULES)
 ASKED_BY = {
     Kind.REBOOT: "/f2h.server_ops.v1.RebootService/RebootServer",
     Kind.POWER: "/f2h.server_ops.v1.PowerService/ChangePower",
+    Kind.RESCUE_ENTER: "/f2h.server_ops.v1.RescueService/EnterRescue",
+    Kind.RESCUE_EXIT: "/f2h.server_ops.v1.RescueService/ExitRescue",
 }
 """The RPC that asks for operations of each kind."""
 
@@ -141,7 +167,7 @@ async def build(
     sealer = Sealer(settings.bmc_keys)
     servers = SqlServers(database, sealer)
     changes = Changes()
-    operations = SqlOperations(database, tell_of_operation, changes.tell)
+    operations = SqlOperations(database, _follow, changes.tell)
     statuses = SqlBmcStatuses(database)
     webhooks = _webhooks(settings, database, sealer, clock)
     lease_store = SqlLeases(database, settings.instance)
@@ -163,13 +189,14 @@ async def build(
         patience=_patience(settings),
         left=ipmi.check.expect,
     )
+    netboot = _netboot(settings, database, sealer, chassis, clock)
     acts: dict[Kind, Act] = {
         Kind.REBOOT: Reboot(chassis, clock),
         Kind.POWER: ChangePower(chassis, clock),
+        **netboot.acts,
     }
     workflow = Workflow(operations, acts, durable, clock)
     take_over = TakeOver(operations, durable, lease_store.living, workflow.give_up, clock)
-    tidy = TidyOperations(operations, durable.forget, clock, settings.operation_age)
     request_operation = RequestOperation(servers, operations, durable.start, clock, uuid4)
 
     auth = grpc.aio.insecure_channel(settings.auth)
@@ -188,7 +215,10 @@ async def build(
             ConsoleServicer(AttachConsole(servers, bmc)), to
         )
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
-            InventoryServicer(servers, clock), to
+            InventoryServicer(
+                servers, AssignImage(servers, netboot.netboots, netboot.images), clock
+            ),
+            to,
         )
         ipmi_pb2_grpc.add_IpmiServiceServicer_to_server(
             IpmiServicer(ipmi.read, clock, settings.bmc_failing_after), to
@@ -197,6 +227,7 @@ async def build(
         LongrunningServicer(operation_servicer).add_to(to)
         power_pb2_grpc.add_PowerServiceServicer_to_server(PowerServicer(request_operation), to)
         reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_operation), to)
+        netboot.add_services(to, servers, request_operation)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
         webhook_pb2_grpc.add_WebhookServiceServicer_to_server(
             WebhookServicer(webhooks.use_cases), to
@@ -211,7 +242,10 @@ async def build(
             (TAKE_OVER_SECONDS, take_over),
             (settings.webhook_poll_seconds, webhooks.deliver),
             (TIDY_SECONDS, webhooks.tidy),
-            (TIDY_SECONDS, tidy),
+            (
+                TIDY_SECONDS,
+                TidyOperations(operations, durable.forget, clock, settings.operation_age),
+            ),
         ):
             yield server.build(layers, add_services)
             await audit.settle()
@@ -275,6 +309,78 @@ def _webhooks(
         await tell(account, TYPES[event], data)
 
     return _Webhooks(use_cases, deliver, partial(deliveries.tidy, clock), publish, resolving)
+
+
+async def _follow(session: AsyncSession, operation: Operation) -> None:
+    """What follows from a new state of an operation, in its transaction."""
+    await follow(session, operation)
+    await tell_of_operation(session, operation)
+
+
+@dataclass(frozen=True)
+class _Netboot:
+    settings: ServerOpsSettings
+    netboots: Netboots
+    images: Images
+    files: ImageFiles
+    rescues: Rescues
+    acts: Mapping[Kind, Act]
+    clock: Clock
+
+    def add_services(
+        self, to: grpc.aio.Server, servers: Servers, request_operation: RequestOperation
+    ) -> None:
+        answer = AnswerMachines(
+            self.netboots,
+            self.images,
+            self.clock,
+            self.settings.provisioning_url,
+            self.rescues.restarted,
+        )
+        image_pb2_grpc.add_ImageServiceServicer_to_server(
+            ImageServicer(self.images, self.files, self.clock), to
+        )
+        netboot_pb2_grpc.add_NetbootServiceServicer_to_server(
+            NetbootServicer(answer, self.settings.heartbeat_seconds), to
+        )
+        rescue_pb2_grpc.add_RescueServiceServicer_to_server(
+            RescueServicer(
+                request_operation,
+                servers=servers,
+                rescues=self.rescues,
+                netboots=self.netboots,
+                images=self.images,
+                default_image=self.settings.rescue_image,
+            ),
+            to,
+        )
+
+
+def _netboot(
+    settings: ServerOpsSettings,
+    database: Database,
+    sealer: Sealer,
+    chassis: Chassis,
+    clock: Clock,
+) -> _Netboot:
+    netboots, images, rescues = (
+        SqlNetboots(database, sealer),
+        SqlImages(database),
+        SqlRescues(database),
+    )
+    files = ImageFiles(settings.images)
+    patience = BootPatience(
+        ready_seconds=settings.rescue_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        takeover_seconds=min(settings.rescue_seconds, TAKEOVER_SECONDS),
+        poll_seconds=settings.restart_poll_seconds,
+    )
+    boots = BootSteps(netboots, images, files, clock=clock, patience=patience)
+    acts: dict[Kind, Act] = {
+        Kind.RESCUE_ENTER: EnterRescue(chassis, boots, hash_password),
+        Kind.RESCUE_EXIT: ExitRescue(chassis, boots, rescues, clock),
+    }
+    return _Netboot(settings, netboots, images, files, rescues, acts, clock)
 
 
 def _patience(settings: ServerOpsSettings) -> Patience:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, FilePath, model_validator
@@ -44,6 +45,19 @@ class ServerOpsSettings(ServiceSettings):
     """How long a machine may take to show that it restarted."""
     restart_poll_seconds: float = Field(1.0, gt=0, le=60)
     """Between two looks at a machine that restarts."""
+    provisioning_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")] = (
+        "http://127.0.0.1:8002"
+    )
+    """Where machines that boot reach the provisioning listener: an address, since they may have no
+    resolver."""
+    images: Path = Path(".run/images")
+    """The folder with the files of images: the root of the image server."""
+    rescue_image: str = "rescue"
+    """Name of the image that is booted when a caller names none."""
+    rescue_seconds: float = Field(900, gt=0, le=7200)
+    """How long a machine may take from its restart until its rescue system calls home."""
+    heartbeat_seconds: float = Field(10, gt=0, le=300)
+    """How often a rescue system or an installer is to say that it is still there."""
     webhook_private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public, in CIDR notation."""
     webhook_allow_http: bool = False

@@ -25,6 +25,9 @@ DESCRIPTOR = Path(__file__).parents[2] / "gen" / "descriptor.binpb"
 class Edge:
     public: Client
     internal: Client
+    provisioning: Client
+    images: Path
+    """The folder of the images that machines boot."""
     auth: Auth
     services: dict[str, Service]
     log: Path
@@ -51,11 +54,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     auth = Auth()
     services = {"auth": auth.service, "server_ops": Service(), "security": Service()}
     ca.make(folder / "tls")
-    config, ports = folder / "envoy.json", (free_port(), free_port(), free_port())
+    config, ports = folder / "envoy.json", [free_port() for _ in range(4)]
+    (folder / "images").mkdir()
     render(
         config,
         public=("127.0.0.1", ports[0]),
         internal=("127.0.0.1", ports[1]),
+        provisioning=("127.0.0.1", ports[3]),
         admin_port=ports[2],
         upstreams={
             "auth": auth.address,
@@ -64,6 +69,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         },
         descriptor=DESCRIPTOR,
         tls=folder / "tls",
+        images=folder / "images",
         limits=LIMITS,
     )
     with ExitStack() as stack:
@@ -72,9 +78,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
             server.start()
         process = stack.enter_context(EdgeProcess(config, log=folder / "envoy.log", concurrency=1))
         public, internal = Client(ports[0]), Client(ports[1], folder / "tls")
-        stack.callback(public.channel.close)
-        stack.callback(internal.channel.close)
-        edge = Edge(public, internal, auth, services, folder / "envoy.log", config, process)
+        provisioning = Client(ports[3])
+        for client in (public, internal, provisioning):
+            stack.callback(client.channel.close)
+        edge = Edge(
+            public,
+            internal,
+            provisioning,
+            folder / "images",
+            auth,
+            services,
+            folder / "envoy.log",
+            config,
+            process,
+        )
         eventually(edge.ready)
         eventually(edge.knows_token_keys)
         yield edge
@@ -105,9 +122,10 @@ def variant(
 
     Each change is a part of the configuration, as JSON, and what to put in its place.
     """
-    ports = free_port(), free_port(), free_port()
+    ports = [free_port() for _ in range(4)]
     config = json.loads(edge.config.read_text())
-    for listener, port in zip(config["static_resources"]["listeners"], ports[:2], strict=True):
+    listeners = config["static_resources"]["listeners"]
+    for listener, port in zip(listeners, (ports[0], ports[1], ports[3]), strict=True):
         listener["address"]["socket_address"]["port_value"] = port
     moved = {"edge": ports[0], **({"auth": auth.address[1]} if auth else {})}
     for cluster in config["static_resources"]["clusters"]:

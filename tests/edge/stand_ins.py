@@ -292,7 +292,7 @@ class Client:
             )
         finally:
             connection.close()
-        if answer.status != 200:
+        if answer.status not in {200, 206}:
             assert answer.headers["content-type"] == "application/json", answer
             answer.error = json.loads(answer.body)
             assert set(answer.error or {}) == {"code", "message", "details"}, answer

@@ -32,18 +32,19 @@ def test_a_service_listens_where_envoy_looks(service: str) -> None:
     assert set(definition["networks"]) & set(COMPOSE["services"]["envoy"]["networks"])
 
 
-def test_only_the_public_listener_is_published() -> None:
+def test_only_the_public_listener_is_published_and_that_for_machines_where_it_is_said() -> None:
     published = {
         name: definition["ports"]
         for name, definition in COMPOSE["services"].items()
         if "ports" in definition
     }
-    (public,) = (
-        listener["address"]["socket_address"]["port_value"]
+    ports = {
+        listener["name"]: listener["address"]["socket_address"]["port_value"]
         for listener in CONFIG["static_resources"]["listeners"]
-        if listener["name"] == "public"
-    )
-    assert published == {"envoy": [f"{public}:{public}"]}
+    }
+    public, machines = ports["public"], ports["provisioning"]
+    where = "${F2H_PROVISIONING_ADDRESS:-127.0.0.1}"
+    assert published == {"envoy": [f"{public}:{public}", f"{where}:{machines}:{machines}"]}
     assert COMPOSE["networks"]["internal"] == {"internal": True}
     admin = CONFIG["admin"]["address"]["socket_address"]
     assert admin["address"] == "127.0.0.1"
@@ -76,12 +77,27 @@ def test_the_files_of_the_listener_with_tls_are_mounted() -> None:
         certificate["private_key"]["filename"],
         context["validation_context"]["trusted_ca"]["filename"],
     ]
-    [mount] = COMPOSE["services"]["envoy"]["volumes"]
-    _, folder, mode = mount.split(":")
+    mounts = [mount.split(":") for mount in COMPOSE["services"]["envoy"]["volumes"]]
+    [(folder, mode)] = [(folder, mode) for source, folder, mode in mounts if source == "./tls"]
     assert [Path(file).parent for file in files] == [Path(folder)] * 3
     assert mode == "ro"
     note = (ROOT / "docker-compose.yml").read_text().partition("x-service")[0]
     assert not [file for file in files if Path(file).name not in note]
+
+
+def test_images_that_machines_boot_are_where_both_look_for_them() -> None:
+    [mapping] = [
+        mapping
+        for listener in CONFIG["static_resources"]["listeners"]
+        for http_filter in listener["filter_chains"][0]["filters"][0]["typed_config"][
+            "http_filters"
+        ]
+        for mapping in http_filter["typed_config"].get("path_mappings", [])
+    ]
+    folder = COMPOSE["services"]["server_ops"]["environment"]["F2H_SERVER_OPS_IMAGES"]
+    assert mapping["file_path_prefix"] == f"{folder}/"
+    for service in ("envoy", "server_ops"):
+        assert f"./images:{folder}:ro" in COMPOSE["services"][service]["volumes"]
 
 
 def test_the_image_of_the_edge_is_checked_with_certificates() -> None:

@@ -26,6 +26,14 @@ RPCS = [*contract.rpcs(gen.read())]
 Audience = rule_pb2.AccessRule.Audience
 
 SAMPLES: dict[str, Any] = {
+    "name": "an-image",
+    "kind": "IMAGE_KIND_RESCUE",
+    "kernel": {"path": "an-image/kernel", "sha256": "0" * 64},
+    "initrd": {"path": "an-image/initrd", "sha256": "0" * 64},
+    "boot_type": "HARDDISK",
+    "token": "x" * 43,
+    "report_token": "0" * 64,
+    "event": "ALIVE",
     "hostname": "ns1.example.net",
     "id": "00000000-0000-4000-8000-000000000000",
     "ip": "203.0.113.9",

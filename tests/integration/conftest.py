@@ -1,7 +1,11 @@
 """The whole system: the real Envoy, the three services as processes, BMCs by `ipmi_sim`."""
 
+import atexit
+import functools
 import itertools
+import shutil
 import ssl
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,6 +20,7 @@ from f2h.server_ops.v1 import inventory_pb2
 
 from lab import ca
 from lab.ipmi_sim import IpmiSim
+from lab.node import Node
 from lab.redfish_sim import RedfishSim
 from lab.stack import Ports, Stack
 
@@ -26,6 +31,9 @@ SETTINGS = {
     # A machine that does not restart is given up early, and one that does is seen soon.
     "F2H_SERVER_OPS_RESTART_SECONDS": "6",
     "F2H_SERVER_OPS_RESTART_POLL_SECONDS": "0.2",
+    # The same of one that boots from the network.
+    "F2H_SERVER_OPS_RESCUE_SECONDS": "6",
+    "F2H_SERVER_OPS_HEARTBEAT_SECONDS": "0.5",
 }
 
 
@@ -77,6 +85,7 @@ class System:
         account: str = ACCOUNT,
         port: int = 0,
         hostname: str = "",
+        mac: str = "",
     ) -> str:
         """Registers a new server with this BMC, or through a proxy at `port`; its hostname."""
         number = next(self.numbers)
@@ -88,7 +97,7 @@ class System:
                 account=account,
                 ips=[f"198.18.{high}.{low}", f"2001:db8::{number:x}"],
                 datacenter="EU-WEST-F2H",
-                mac=f"0c:c4:7a:00:{high:02x}:{low:02x}",
+                mac=mac or f"0c:c4:7a:00:{high:02x}:{low:02x}",
                 bmc_address="127.0.0.1",
                 bmc_port=port or bmc.port,
                 bmc_username=bmc.username,
@@ -99,6 +108,18 @@ class System:
             )
         )
         return hostname
+
+    def machine(self) -> Node:
+        """A new machine in QEMU, which is off, and boots what this system says."""
+        number = next(self.numbers)
+        return self.exits.enter_context(
+            Node(
+                self.folder / f"node{number}",
+                bootfile=f"{self.stack.provisioning_url}/boot.ipxe",
+                mac=f"0c:c4:7b:00:00:{number:02x}",
+                uuid=f"11111111-2222-4333-8444-{number:012x}",
+            )
+        )
 
     def key(self, *servers: str, **form: Any) -> Key:
         """A new key for the servers."""
@@ -155,18 +176,36 @@ def reason(answer: httpx.Response) -> str:
     return str(infos[0]["reason"])
 
 
+@functools.cache
+def prepared() -> Path:
+    """The folder of a system that was never started: what takes long to make, for all of them."""
+    folder = Path(tempfile.mkdtemp(prefix="f2hcloud-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    stack = Stack(folder / "run", Ports.free())
+    stack.prepare()
+    stack.noc_key()
+    return stack.run
+
+
 @contextmanager
-def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[System]:
-    """A system of its own, which runs inside, with further settings."""
+def running(
+    folder: Path, settings: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[System]:
+    """A system of its own, which runs inside, with further settings and options of its stack."""
     ca.make(folder / "redfish" / "tls")
     trust = {"F2H_SERVER_OPS_REDFISH_TRUST": str(folder / "redfish" / "tls" / "ca.pem")}
+    given = {**SETTINGS, **trust, **(settings or {})}
+    copied = not any(name.endswith("DATABASE_URL") for name in given)
+    if copied:
+        shutil.copytree(prepared(), folder / "run")
     with (
-        Stack(folder / "run", Ports.free(), {**SETTINGS, **trust, **(settings or {})}) as stack,
+        Stack(folder / "run", Ports.free(), given, prepared=copied, **options) as stack,
         ExitStack() as exits,
         grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
     ):
         made = System(stack, folder, exits, channel)
         made.account(ACCOUNT)
+        stack.simulated_image("rescue", "IMAGE_KIND_RESCUE")
         yield made
 
 

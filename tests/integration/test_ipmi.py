@@ -35,8 +35,12 @@ def test_the_status_says_what_the_bmc_is_and_when_it_was_asked(
     assert told["features"] == ["EVENT_LOG", "SENSORS"]
     assert told["age_seconds"] == 0
     assert told["check_time"] == told["contact_time"]
-    later = ipmi(system, server, key, max_age_seconds=3600)
-    assert later["check_time"] == told["check_time"]
+
+    def kept() -> object:
+        return ipmi(system, server, key, max_age_seconds=3600)["check_time"]
+
+    # The first regular check may come in between, once.
+    eventually(lambda: kept() == kept())
     assert ipmi(system, server, key, max_age_seconds=0)["check_time"] != told["check_time"]
 
 

@@ -50,10 +50,10 @@ class Fleet:
         self.config = folder / "fleet.json"
         login = {"address": "127.0.0.1", "username": USERNAME, "password": PASSWORD}
         entries = [
-            {"hostname": hostname, "port": client.port, **login}
+            {"hostname": hostname, "mac": "0c:c4:7a:00:00:01", "port": client.port, **login}
             for hostname, client in zip(self.hostnames, self.clients, strict=True)
         ]
-        self.config.write_text(json.dumps({"bmcs": entries}))
+        self.config.write_text(json.dumps({"url": "http://127.0.0.1:1", "bmcs": entries}))
         self.command = [sys.executable, "-m", "lab.fleet", "--config", str(self.config)]
         self.command += ["--boot-seconds", str(BOOT_SECONDS)]
 

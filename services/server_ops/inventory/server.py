@@ -1,12 +1,13 @@
 """A server, and where servers are kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Protocol as TypingProtocol
 
 from services.runtime.call import server_not_granted
 from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
+from services.server_ops.netboot.netboot import Netboot
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,20 @@ class Server:
     bmc_port: int
     """UDP port of RMCP+, or TCP port of HTTPS."""
     create_time: datetime
+    uuid: str = ""
+    """SMBIOS system UUID, lower case; empty: not known."""
+    uefi: bool = False
+    """Whether its firmware boots by UEFI; else as a BIOS."""
 
 
 @dataclass(frozen=True)
 class ServerView:
-    """A server, and the operation that holds it."""
+    """A server, the operation that holds it, and what it boots."""
 
     server: Server
     current_operation: str
     """Id of the operation; empty when none holds the server."""
+    netboot: Netboot = field(default_factory=Netboot)
 
 
 class AddressTaken(Exception):  # noqa: N818 - it says what happened

@@ -16,6 +16,8 @@ class Kind(StrEnum):
 
     REBOOT = "REBOOT"
     POWER = "POWER"
+    RESCUE_ENTER = "RESCUE_ENTER"
+    RESCUE_EXIT = "RESCUE_EXIT"
 
 
 class Fault(StrEnum):

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from services.runtime.clock import Clock
+from services.server_ops.bmc.boot import BootDevice, BootOverride
 from services.server_ops.bmc.command import ChassisCommand
 from services.server_ops.bmc.driver import Bmc
 from services.server_ops.bmc.endpoint import BmcEndpoint
@@ -50,6 +52,8 @@ class ShutDown(StrEnum):
     STILL_ON = "STILL_ON"
 
 
+T = TypeVar("T")
+
 Left = Callable[[str, PowerState], Awaitable[None]]
 
 
@@ -79,17 +83,7 @@ class Chassis:
     async def look(self, operation: Operation, _index: int) -> Observation:
         """The machine before the command. Raises OperationFailed when its BMC does not answer."""
         endpoint = await self._endpoint(operation)
-        for attempt in range(1, self._patience.contact_attempts + 1):
-            try:
-                return await self._bmc.observe(endpoint)
-            except BmcAuthFailed:
-                raise _auth_failed() from None
-            except BmcUnreachable:
-                if attempt == self._patience.contact_attempts:
-                    text = "The server's BMC did not answer."
-                    raise failed("BMC_UNREACHABLE", text) from None
-                await asyncio.sleep(self._patience.contact_pause_seconds * attempt)
-        raise AssertionError
+        return await self._contact(lambda: self._bmc.observe(endpoint))
 
     async def look_at_running(self, operation: Operation, index: int) -> Observation:
         """As `look`, for a command that does not start a machine: it must be on."""
@@ -98,6 +92,21 @@ class Chassis:
             text = f"{operation.server} is powered off: there is nothing to restart. Power it on."
             raise failed("SERVER_POWERED_OFF", text, fault=Fault.CUSTOMER)
         return seen
+
+    async def set_boot(self, device: BootDevice, operation: Operation, _index: int) -> None:
+        """Lets the next start of the machine boot from a device. Raises OperationFailed."""
+        endpoint = await self._endpoint(operation)
+        view = await self._servers.find(operation.server)
+        override = BootOverride(device, uefi=view is not None and view.server.uefi)
+        try:
+            await self._contact(lambda: self._bmc.set_boot(endpoint, override))
+        except BmcRefused as refused:
+            code = f"0x{refused.completion_code:02x}"
+            text = f"The server's BMC refused the boot device (completion code {code})."
+            raise failed("BMC_REFUSED", text, completion_code=code) from None
+        except BmcUnsupported:
+            text = "The server's BMC cannot be told what to boot."
+            raise failed("BMC_UNSUPPORTED", text) from None
 
     async def send(self, command: ChassisCommand, operation: Operation, index: int) -> None:
         """The one command of a step. What came of it is settled by looking, unless it is refused.
@@ -159,6 +168,20 @@ class Chassis:
             if restart_proof(before, seen) is not None:
                 return ShutDown.RESTARTED
         return ShutDown.STILL_ON
+
+    async def _contact(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What a call answers that may be made again. Raises OperationFailed, and as the call."""
+        for attempt in range(1, self._patience.contact_attempts + 1):
+            try:
+                return await call()
+            except BmcAuthFailed:
+                raise _auth_failed() from None
+            except BmcUnreachable:
+                if attempt == self._patience.contact_attempts:
+                    text = "The server's BMC did not answer."
+                    raise failed("BMC_UNREACHABLE", text) from None
+                await asyncio.sleep(self._patience.contact_pause_seconds * attempt)
+        raise AssertionError
 
     async def _looks(
         self, operation: Operation, before: Observation | None, seconds: float

@@ -3,7 +3,7 @@
 from typing import Any
 
 from f2h.access.v1.reason_pb2 import Reason
-from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
+from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc, server_pb2
 from google.protobuf import empty_pb2
 
 from services.runtime.clock import Clock
@@ -17,6 +17,9 @@ from services.server_ops.inventory.server import (
     Servers,
     canonical_ip,
 )
+from services.server_ops.netboot.assign import AssignImage
+from services.server_ops.netboot.netboot import BootType
+from services.server_ops.rpc.netboot_message import pack_netboot
 
 _PORTS = {Protocol.IPMI: 623, Protocol.REDFISH: 443}
 
@@ -30,8 +33,9 @@ _PROTOCOLS = {
 class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     """Lets the NOC say what exists."""
 
-    def __init__(self, servers: Servers, clock: Clock) -> None:
+    def __init__(self, servers: Servers, assign_image: AssignImage, clock: Clock) -> None:
         self._servers = servers
+        self._assign_image = assign_image
         self._clock = clock
 
     async def PutServer(
@@ -45,6 +49,8 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             ips=tuple(canonical_ip(ip) for ip in request.ips),
             datacenter=request.datacenter,
             mac=request.mac,
+            uuid=request.uuid,
+            uefi=request.uefi,
             bmc_protocol=protocol,
             bmc_address=canonical_ip(request.bmc_address),
             bmc_port=request.bmc_port or _PORTS[protocol],
@@ -92,6 +98,13 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             next_page_token=encode_token(page[-1].hostname) if len(views) > size else "",
         )
 
+    async def SetNetboot(
+        self, request: inventory_pb2.SetNetbootRequest, _context: Any
+    ) -> server_pb2.Netboot:
+        """Sets what a server boots from now on."""
+        boot_type = BootType(server_pb2.Netboot.BootType.Name(request.boot_type))
+        return pack_netboot(await self._assign_image(request.hostname, boot_type, request.image))
+
     async def FilterOwned(
         self, request: inventory_pb2.FilterOwnedRequest, _context: Any
     ) -> inventory_pb2.FilterOwnedResponse:
@@ -108,6 +121,8 @@ def _pack(server: Server) -> inventory_pb2.InventoryServer:
         ips=server.ips,
         datacenter=server.datacenter,
         mac=server.mac,
+        uuid=server.uuid,
+        uefi=server.uefi,
         bmc_address=server.bmc_address,
         bmc_port=server.bmc_port,
         bmc_protocol=inventory_pb2.BmcProtocol.Value(f"BMC_PROTOCOL_{server.bmc_protocol}"),

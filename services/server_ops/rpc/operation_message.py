@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from f2h.access.v1.reason_pb2 import Reason
-from f2h.server_ops.v1 import operation_pb2, power_pb2, reboot_pb2
+from f2h.server_ops.v1 import operation_pb2, power_pb2, reboot_pb2, rescue_pb2
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
@@ -13,6 +13,7 @@ from services.runtime import timestamps
 from services.runtime.errors import ApiError
 from services.server_ops.operations.operation import Kind, Operation, Step
 from services.server_ops.operations.states import State
+from services.server_ops.rescue.host_key import fingerprint
 
 Metadata = operation_pb2.OperationMetadata
 
@@ -63,9 +64,25 @@ def _power(result: Mapping[str, str]) -> Message:
     )
 
 
+def _enter_rescue(result: Mapping[str, str]) -> Message:
+    return rescue_pb2.EnterRescueResponse(
+        ssh_host_key_fingerprints=map(fingerprint, result["ssh_host_keys"].splitlines()),
+        ready_time=timestamps.pack(datetime.fromisoformat(result["ready_time"])),
+    )
+
+
+def _exit_rescue(result: Mapping[str, str]) -> Message:
+    return rescue_pb2.ExitRescueResponse(
+        proof=rescue_pb2.ExitRescueResponse.Proof.Value(result["proof"]),
+        exit_time=timestamps.pack(datetime.fromisoformat(result["exit_time"])),
+    )
+
+
 _RESPONSES: Mapping[Kind, Callable[[Mapping[str, str]], Message]] = {
     Kind.REBOOT: _reboot,
     Kind.POWER: _power,
+    Kind.RESCUE_ENTER: _enter_rescue,
+    Kind.RESCUE_EXIT: _exit_rescue,
 }
 
 

@@ -8,6 +8,7 @@ from services.runtime import timestamps
 from services.runtime.call import current_caller, server_not_granted
 from services.runtime.paging import decode_token, encode_token, page_size
 from services.server_ops.inventory.server import Servers, ServerView
+from services.server_ops.rpc.netboot_message import pack_netboot
 
 
 class ServerServicer(server_pb2_grpc.ServerServiceServicer):
@@ -54,4 +55,5 @@ def _pack(view: ServerView) -> server_pb2.Server:
         mac=server.mac,
         create_time=timestamps.pack(server.create_time),
         current_operation=view.current_operation,
+        netboot=pack_netboot(view.netboot),
     )

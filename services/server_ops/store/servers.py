@@ -12,28 +12,43 @@ from services.runtime.sealing import Sealer
 from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 from services.server_ops.bmc.observation import PowerState
 from services.server_ops.inventory.server import AddressTaken, Server, ServerBusy, ServerView
+from services.server_ops.netboot.netboot import Netboot
+from services.server_ops.store.netboots import netboot_of
 from services.server_ops.store.tables import (
     HOLDS,
     BmcStatusRow,
+    BootRow,
+    NetbootRow,
     OperationRow,
+    RescueRow,
     ServerIpRow,
     ServerRow,
 )
 
-_VIEW = select(
-    col(ServerRow.hostname),
-    col(ServerRow.account),
-    col(ServerRow.ips),
-    col(ServerRow.datacenter),
-    col(ServerRow.mac),
-    col(ServerRow.bmc_protocol),
-    col(ServerRow.bmc_address),
-    col(ServerRow.bmc_port),
-    col(ServerRow.create_time),
-    col(OperationRow.id),
-).outerjoin(
-    OperationRow,
-    (col(OperationRow.server) == col(ServerRow.hostname)) & HOLDS,
+_VIEW = (
+    select(
+        col(ServerRow.hostname),
+        col(ServerRow.account),
+        col(ServerRow.ips),
+        col(ServerRow.datacenter),
+        col(ServerRow.mac),
+        col(ServerRow.uuid),
+        col(ServerRow.uefi),
+        col(ServerRow.bmc_protocol),
+        col(ServerRow.bmc_address),
+        col(ServerRow.bmc_port),
+        col(ServerRow.create_time),
+        col(OperationRow.id).label("current_operation"),
+        col(NetbootRow.boot_type),
+        col(NetbootRow.image),
+        col(NetbootRow.kernel),
+        col(NetbootRow.operation),
+        col(NetbootRow.last_boot_type),
+        col(NetbootRow.last_boot_time),
+    )
+    .select_from(ServerRow)
+    .outerjoin(OperationRow, (col(OperationRow.server) == col(ServerRow.hostname)) & HOLDS)
+    .outerjoin(NetbootRow, col(NetbootRow.hostname) == col(ServerRow.hostname))
 )
 
 _FIND = _VIEW.where(col(ServerRow.hostname) == bindparam("hostname"))
@@ -116,6 +131,8 @@ class SqlServers:
                 ips=[*server.ips],
                 datacenter=server.datacenter,
                 mac=server.mac,
+                uuid=server.uuid,
+                uefi=server.uefi,
                 bmc_protocol=server.bmc_protocol,
                 bmc_address=server.bmc_address,
                 bmc_port=server.bmc_port,
@@ -156,7 +173,7 @@ class SqlServers:
             holder = (await session.execute(holding)).scalar_one_or_none()
             if holder is not None:
                 raise ServerBusy(f"operations/{holder}")
-            for table in (ServerIpRow, BmcStatusRow):
+            for table in (ServerIpRow, BmcStatusRow, NetbootRow, BootRow, RescueRow):
                 await session.execute(delete(table).where(col(table.hostname) == hostname))
             await session.delete(row)
         return True
@@ -169,17 +186,20 @@ class SqlServers:
 
 def _view(row: Row[*tuple[Any, ...]]) -> ServerView:
     server = Server(
-        hostname=row[0],
-        account=row[1],
-        ips=tuple(row[2]),
-        datacenter=row[3],
-        mac=row[4],
-        bmc_protocol=Protocol(row[5]),
-        bmc_address=row[6],
-        bmc_port=row[7],
-        create_time=utc(row[8]),
+        hostname=row.hostname,
+        account=row.account,
+        ips=tuple(row.ips),
+        datacenter=row.datacenter,
+        mac=row.mac,
+        uuid=row.uuid,
+        uefi=row.uefi,
+        bmc_protocol=Protocol(row.bmc_protocol),
+        bmc_address=row.bmc_address,
+        bmc_port=row.bmc_port,
+        create_time=utc(row.create_time),
     )
-    return ServerView(server, f"operations/{row[9]}" if row[9] else "")
+    operation = f"operations/{row.current_operation}" if row.current_operation else ""
+    return ServerView(server, operation, netboot_of(row) if row.boot_type else Netboot())
 
 
 def _pack(username: bytes, password: bytes) -> bytes:

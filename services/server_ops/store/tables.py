@@ -26,7 +26,10 @@ class ServerRow(SQLModel, table=True):
     account: str = Field(index=True)
     ips: list[str] = Field(sa_column=Column(JSON, nullable=False))
     datacenter: str
-    mac: str
+    mac: str = Field(index=True)
+    uuid: str = Field(index=True)
+    """Empty: not known."""
+    uefi: bool
     bmc_protocol: str
     bmc_address: str
     bmc_port: int
@@ -184,3 +187,63 @@ class WebhookDeliveryRow(SQLModel, table=True):
     next_attempt_time: datetime | None = _time(nullable=True)
     claim: UUID | None
     claim_expire_time: datetime | None = _time(nullable=True)
+
+
+class ImageRow(SQLModel, table=True):
+    """An image that machines boot."""
+
+    __tablename__ = "image"
+
+    name: str = Field(primary_key=True)
+    kind: str
+    kernel: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    initrd: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    command_line: str
+    update_time: datetime = _time()
+
+
+class NetbootRow(SQLModel, table=True):
+    """What a server boots; a server without a row boots its disk, and never asked."""
+
+    __tablename__ = "netboot"
+
+    hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
+    boot_type: str
+    image: str = ""
+    kernel: str = ""
+    operation: UUID | None = None
+    last_boot_type: str | None = None
+    last_boot_time: datetime | None = _time(nullable=True)
+
+
+class BootRow(SQLModel, table=True):
+    """A boot that an operation planned. Who may log in to its system is sealed."""
+
+    __tablename__ = "boot"
+
+    operation: UUID = Field(primary_key=True)
+    hostname: str = Field(foreign_key="server.hostname", index=True, ondelete="CASCADE")
+    boot_type: str
+    image: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    expire_time: datetime = _time()
+    token_digest: bytes = Field(index=True)
+    report_digest: bytes = Field(index=True)
+    over: bool
+    contact_time: datetime | None = _time(nullable=True)
+    progress: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    access: bytes
+
+
+class RescueRow(SQLModel, table=True):
+    """Where a server stands with its rescue system; without a row it was never in it."""
+
+    __tablename__ = "rescue"
+
+    hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
+    state: str
+    before: str
+    """Where it stood before the operation."""
+    operation: UUID
+    """The operation that led here."""
+    entered_by: UUID
+    """The operation that booted the rescue system last."""

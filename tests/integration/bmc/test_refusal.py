@@ -27,9 +27,9 @@ WRONG_STATE = 0xD5
 def endpoint(tmp_path: Path) -> Iterator[BmcEndpoint]:
     port = free_port(socket.SOCK_DGRAM)
     entry = {"hostname": "ns1.example.net", "address": "127.0.0.1", "port": port}
-    entry |= {"username": "admin", "password": "not-a-secret"}
+    entry |= {"mac": "0c:c4:7a:00:00:01", "username": "admin", "password": "not-a-secret"}
     config = tmp_path / "fleet.json"
-    config.write_text(json.dumps({"bmcs": [entry]}))
+    config.write_text(json.dumps({"url": "http://127.0.0.1:1", "bmcs": [entry]}))
     command = [sys.executable, "-m", "lab.fleet", "--config", str(config), "--boot-seconds", "0.5"]
     log = tmp_path / "log"
     process = Process("fleet", command, log, {"PYTHONPATH": str(ROOT)})

@@ -38,7 +38,7 @@ class Servers(inventory_pb2_grpc.InventoryServiceServicer):
     async def _unasked(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
-    PutServer = DeleteServer = ListInventory = _unasked
+    PutServer = DeleteServer = ListInventory = SetNetboot = _unasked
 
 
 @pytest.fixture

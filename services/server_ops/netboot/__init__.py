@@ -1,0 +1,1 @@
+"""What machines boot from the network, and what those that booted report."""

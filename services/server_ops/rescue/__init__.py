@@ -1,0 +1,1 @@
+"""The rescue system: booting into it, and leaving it."""

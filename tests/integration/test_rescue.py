@@ -1,0 +1,301 @@
+"""Rescue through the edge, to a real BMC; this test plays the machine that boots."""
+
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import bcrypt
+import pytest
+
+from lab.booting import NetworkBoot, host_key, token_in
+from lab.ipmi_sim import IpmiSim
+from services.server_ops.rescue.host_key import fingerprint
+from tests.integration.conftest import Key, System, eventually, reason
+
+RESCUE = ("server.details", "server.reboot", "rescue.enter", "rescue.exit")
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIevE8V8z3U0nHzZ0aSLe5jS4Lk9f8mVtPMhYkX5Y0b0 me@home"
+
+
+@dataclass
+class Rescued:
+    """A server, its BMC, and a key that may rescue it."""
+
+    system: System
+    bmc: IpmiSim
+    hostname: str
+    key: Key
+    executed: int = 0
+    """How much its BMC had executed when an operation was asked for last."""
+
+    def machine(self) -> NetworkBoot:
+        """The machine, at the beginning of a boot."""
+        return NetworkBoot(self.system.stack.provisioning_url, self.server()["mac"])
+
+    def server(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.call("GET", "").json()
+        return answer
+
+    def rescue(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.call("GET", "/rescue").json()
+        return answer
+
+    def call(self, verb: str, path: str, **options: Any) -> Any:
+        return self.system.rest(verb, f"/api/servers/{self.hostname}{path}", self.key, **options)
+
+    def asked(self, path: str, **form: Any) -> str:
+        """The name of the operation that was accepted."""
+        self.executed = len(self.bmc.executed())
+        answer = self.call("POST", path, json=form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["name"])
+
+    def ended(self, name: str) -> dict[str, Any]:
+        return self.system.finished(name, self.key)
+
+    def booting(self) -> NetworkBoot:
+        """The machine when it is restarted to boot from the network."""
+        eventually(lambda: self.bmc.executed()[self.executed :] == ["power_0", "power_1"])
+        assert self.bmc.boot() == "pxe"
+        return self.machine()
+
+    def enter(self, **form: Any) -> NetworkBoot:
+        """Goes into rescue, and answers the machine that is there."""
+        name = self.asked("/rescue/enter", **form)
+        machine = self.booting()
+        begin(machine)
+        machine.report("READY", ssh_host_keys=[host_key()])
+        assert "response" in self.ended(name)
+        return machine
+
+
+@pytest.fixture
+def rescued(system: System, bmc: IpmiSim) -> Rescued:
+    hostname = system.server(bmc)
+    return Rescued(system, bmc, hostname, system.key(hostname, capabilities=RESCUE))
+
+
+def begin(machine: NetworkBoot) -> dict[str, Any]:
+    token = token_in(machine.script())
+    assert token
+    return machine.begin(token)
+
+
+@contextmanager
+def refused(status: int, why: str) -> Iterator[None]:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        yield
+    text = error.value.read().decode()
+    assert (error.value.code, why in text) == (status, True), text
+
+
+def test_into_rescue_and_out_again(rescued: Rescued) -> None:
+    assert rescued.rescue()["state"] == "INACTIVE"
+    name = rescued.asked("/rescue/enter", ssh_keys=[SSH_KEY])
+    assert rescued.rescue()["state"] == "ENTERING"
+    machine = rescued.booting()
+    netboot = rescued.server()["netboot"]
+    assert netboot == {
+        "boot_type": "RESCUE",
+        "once": True,
+        "image": "rescue",
+        "kernel": "rescue/kernel",
+        "last_boot_type": "BOOT_TYPE_UNSPECIFIED",
+    }
+    told = begin(machine)
+    assert told["hostname"] == rescued.hostname
+    assert (told["ssh_keys"], told["password_hash"]) == ([SSH_KEY], "")
+    assert rescued.rescue()["state"] == "ENTERING"
+    key = host_key()
+    machine.report("READY", ssh_host_keys=[key])
+    response = rescued.ended(name)["response"]
+    assert response["ssh_host_key_fingerprints"] == [fingerprint(key)]
+    active = rescued.rescue()
+    assert (active["state"], active["ssh_host_keys"]) == ("ACTIVE", [key])
+    assert active["password_readable"] is False
+    assert rescued.server()["netboot"]["boot_type"] == "HARDDISK"
+    assert rescued.server()["netboot"]["last_boot_type"] == "RESCUE"
+    before = active["contact_time"]
+    machine.report("ALIVE")
+    assert rescued.rescue()["contact_time"] > before
+
+    ended = rescued.ended(rescued.asked("/rescue/exit"))
+    assert ended["response"]["proof"] == "SILENCE"
+    assert rescued.bmc.executed() == ["power_0", "power_1"] * 2
+    assert rescued.bmc.boot() == "disk"
+    assert rescued.rescue()["state"] == "INACTIVE"
+    with refused(401, "CREDENTIAL_INVALID"):
+        machine.report("ALIVE")
+
+
+def test_a_machine_that_asks_the_network_first_shows_that_it_left(rescued: Rescued) -> None:
+    rescued.enter(ssh_keys=[SSH_KEY])
+    name = rescued.asked("/rescue/exit")
+    eventually(lambda: rescued.bmc.executed() == ["power_0", "power_1"] * 2)
+    script = rescued.machine().script()
+    assert "sanboot" in script
+    assert token_in(script) is None
+    assert rescued.ended(name)["response"]["proof"] == "BOOT_SCRIPT"
+
+
+def test_the_password_is_read_once_and_kept_as_a_hash_alone(rescued: Rescued) -> None:
+    name = rescued.asked("/rescue/enter")
+    refusal = rescued.call("POST", "/rescue/password")
+    assert (refusal.status_code, reason(refusal)) == (400, "RESCUE_NOT_ACTIVE")
+    machine = rescued.booting()
+    told = begin(machine)
+    machine.report("READY", ssh_host_keys=[host_key()])
+    rescued.ended(name)
+    assert rescued.rescue()["password_readable"] is True
+    password = rescued.call("POST", "/rescue/password").json()["password"]
+    assert bcrypt.checkpw(password.encode(), told["password_hash"].encode())
+    assert rescued.rescue()["password_readable"] is False
+    again = rescued.call("POST", "/rescue/password")
+    assert (again.status_code, reason(again)) == (404, "NOT_FOUND")
+
+
+def test_what_is_in_rescue_cannot_enter_and_what_is_not_cannot_leave(rescued: Rescued) -> None:
+    refusal = rescued.call("POST", "/rescue/exit")
+    assert (refusal.status_code, reason(refusal)) == (400, "RESCUE_NOT_ACTIVE")
+    rescued.enter(request_id="first")
+    refusal = rescued.call("POST", "/rescue/enter")
+    assert (refusal.status_code, reason(refusal)) == (400, "RESCUE_ACTIVE")
+    # The same request again is the same operation, whatever came of it.
+    again = rescued.call("POST", "/rescue/enter", json={"request_id": "first"})
+    assert again.json()["done"] is True
+
+
+def test_a_reboot_leaves_rescue_which_is_booted_once(rescued: Rescued) -> None:
+    rescued.enter()
+    rescued.ended(rescued.asked("/reboot"))
+    assert rescued.rescue()["state"] == "INACTIVE"
+
+
+def test_a_machine_that_asks_again_left_rescue(rescued: Rescued) -> None:
+    rescued.enter()
+    rescued.machine().script()
+    assert rescued.rescue()["state"] == "INACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("how_far", "says"),
+    [
+        ("nothing", "did not ask the network"),
+        ("script", "did not call home"),
+        ("begin", "did not say that it is ready"),
+    ],
+)
+def test_a_machine_that_does_not_come_into_rescue_is_told_and_can_be_tried_again(
+    rescued: Rescued, how_far: str, says: str
+) -> None:
+    name = rescued.asked("/rescue/enter")
+    machine = rescued.booting()
+    if how_far == "script":
+        machine.script()
+    elif how_far == "begin":
+        begin(machine)
+    error = rescued.ended(name)["error"]
+    assert error["details"][0]["reason"] == "BOOT_NOT_SEEN"
+    assert says in error["message"]
+    assert rescued.rescue()["state"] == "ENTER_FAILED"
+    # Nothing is left that a machine could boot late.
+    assert token_in(machine.script()) is None
+    rescued.enter()
+    assert rescued.rescue()["state"] == "ACTIVE"
+
+
+def test_a_machine_that_stays_in_rescue_is_told(rescued: Rescued) -> None:
+    machine = rescued.enter()
+    rescued.bmc.ignores_commands = False
+    name = rescued.asked("/rescue/exit")
+
+    def calls_on() -> bool:
+        with refused(401, "CREDENTIAL_INVALID"):
+            machine.report("ALIVE")
+        return bool(rescued.call("GET", f"/../../{name}").json()["done"])
+
+    eventually(lambda: rescued.bmc.executed() == ["power_0", "power_1"] * 2)
+    eventually(calls_on)
+    error = rescued.ended(name)["error"]
+    assert error["details"][0]["reason"] == "WRONG_SYSTEM"
+    assert rescued.rescue()["state"] == "EXIT_FAILED"
+    assert "response" in rescued.ended(rescued.asked("/rescue/exit"))
+
+
+def test_tokens_are_for_one_system_of_one_server(rescued: Rescued, system: System) -> None:
+    other_bmc = system.bmc()
+    other = system.server(other_bmc)
+    theirs = Rescued(system, other_bmc, other, system.key(other, capabilities=RESCUE))
+    names = [each.asked("/rescue/enter") for each in (rescued, theirs)]
+    mine, other_machine = rescued.booting(), theirs.booting()
+    with refused(401, "CREDENTIAL_INVALID"):
+        mine.begin("x" * 43)
+    with refused(401, "CREDENTIAL_INVALID"):
+        mine.report("READY")
+    first, second = token_in(mine.script()), token_in(mine.script())
+    assert first
+    assert second
+    with refused(401, "CREDENTIAL_INVALID"):
+        mine.begin(first)  # a later script made it void
+    assert mine.begin(second)["hostname"] == rescued.hostname
+    assert mine.begin(second)["hostname"] == rescued.hostname  # the answer was lost: told again
+    thief = rescued.machine()
+    with refused(401, "BOOT_TOKEN_USED"):
+        thief.begin(second)
+    with refused(401, "CREDENTIAL_INVALID"):
+        thief.report("READY", ssh_host_keys=[host_key()])
+    begin(other_machine)
+    other_machine.report("READY", ssh_host_keys=[host_key()])
+    assert "response" in theirs.ended(names[1])
+    assert rescued.rescue()["state"] == "ENTERING"
+    mine.report("READY", ssh_host_keys=[host_key()])
+    assert "response" in rescued.ended(names[0])
+
+
+def test_it_survives_the_end_of_server_ops(own_system: System) -> None:
+    bmc = own_system.bmc()
+    hostname = own_system.server(bmc)
+    rescued = Rescued(own_system, bmc, hostname, own_system.key(hostname, capabilities=RESCUE))
+    name = rescued.asked("/rescue/enter")
+    machine = rescued.booting()
+    own_system.stack.processes["server_ops"].kill()
+    own_system.stack.start_service("server_ops")
+    begin(machine)
+    machine.report("READY", ssh_host_keys=[host_key()])
+    assert "response" in rescued.ended(name)
+    assert bmc.executed() == ["power_0", "power_1"]
+    assert rescued.rescue()["state"] == "ACTIVE"
+
+
+def test_a_damaged_image_is_not_booted(own_system: System) -> None:
+    bmc = own_system.bmc()
+    hostname = own_system.server(bmc)
+    rescued = Rescued(own_system, bmc, hostname, own_system.key(hostname, capabilities=RESCUE))
+    own_system.stack.simulated_image("damaged", "IMAGE_KIND_RESCUE")
+    (own_system.stack.images / "damaged" / "initrd").write_bytes(b"something else")
+    error = rescued.ended(rescued.asked("/rescue/enter", image="damaged"))["error"]
+    assert error["details"][0]["reason"] == "IMAGE_DAMAGED"
+    assert bmc.executed() == []
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"image": "nothing"}, "image"),
+        ({"ssh_keys": ["not a key"]}, "ssh_keys[0]"),
+        ({"ssh_keys": [SSH_KEY + "\nssh-rsa AAAA evil"]}, "ssh_keys[0]"),
+        ({"ssh_keys": [SSH_KEY, SSH_KEY]}, "ssh_keys"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_refused_at_once(rescued: Rescued, form: dict[str, Any], says: str) -> None:
+    answer = rescued.call("POST", "/rescue/enter", json=form)
+    assert (answer.status_code, reason(answer)) == (400, "INVALID_REQUEST")
+    assert says in answer.text
+    assert rescued.rescue()["state"] == "INACTIVE"
+
+
+def test_a_machine_that_nobody_knows_boots_nothing_of_ours(system: System) -> None:
+    with refused(404, "NOT_FOUND"):
+        NetworkBoot(system.stack.provisioning_url, "02:00:00:00:00:01").script()
