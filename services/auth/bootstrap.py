@@ -36,6 +36,7 @@ from f2h.security.v1 import antihack_pb2, antispam_pb2
 from f2h.server_ops.v1 import (
     console_pb2,
     image_pb2,
+    install_pb2,
     inventory_pb2,
     ipmi_pb2,
     operation_pb2,
@@ -43,6 +44,7 @@ from f2h.server_ops.v1 import (
     reboot_pb2,
     rescue_pb2,
     server_pb2,
+    template_pb2,
     webhook_pb2,
 )
 
@@ -116,6 +118,7 @@ CHECKED = (
     antispam_pb2,
     console_pb2,
     image_pb2,
+    install_pb2,
     inventory_pb2,
     ipmi_pb2,
     operation_pb2,
@@ -123,6 +126,7 @@ CHECKED = (
     reboot_pb2,
     rescue_pb2,
     server_pb2,
+    template_pb2,
     webhook_pb2,
 )
 """Everything that can pass the edge. What is missing here cannot be called."""

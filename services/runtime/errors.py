@@ -56,6 +56,7 @@ _CODES: Mapping["Reason.ValueType", int] = {
     Reason.RESCUE_NOT_ACTIVE: code_pb2.FAILED_PRECONDITION,
     Reason.BOOT_NOT_SEEN: code_pb2.DEADLINE_EXCEEDED,
     Reason.WRONG_SYSTEM: code_pb2.FAILED_PRECONDITION,
+    Reason.INSTALL_FAILED: code_pb2.ABORTED,
 }
 """The google.rpc.Code that each reason travels with."""
 

@@ -16,6 +16,8 @@ from f2h.server_ops.v1 import (
     console_pb2_grpc,
     image_pb2,
     image_pb2_grpc,
+    install_pb2,
+    install_pb2_grpc,
     inventory_pb2,
     inventory_pb2_grpc,
     ipmi_pb2,
@@ -32,6 +34,8 @@ from f2h.server_ops.v1 import (
     rescue_pb2_grpc,
     server_pb2,
     server_pb2_grpc,
+    template_pb2,
+    template_pb2_grpc,
     webhook_pb2,
     webhook_pb2_grpc,
 )
@@ -61,6 +65,8 @@ from services.server_ops.adapters.webhooks.network import SystemResolver
 from services.server_ops.adapters.webhooks.sender import HttpSender
 from services.server_ops.bmc.driver import Bmc
 from services.server_ops.console.attach import AttachConsole
+from services.server_ops.install.template import Templates
+from services.server_ops.install.workflow import InstallServer
 from services.server_ops.inventory.server import Servers
 from services.server_ops.ipmi.check import CheckBmc, Publish
 from services.server_ops.ipmi.read import ReadIpmi
@@ -73,6 +79,7 @@ from services.server_ops.netboot.image import ImageFiles, Images
 from services.server_ops.netboot.steps import BootPatience, BootSteps
 from services.server_ops.operations.cancel import CancelOperation
 from services.server_ops.operations.operation import Kind, Operation
+from services.server_ops.operations.repository import Operations
 from services.server_ops.operations.request import RequestOperation
 from services.server_ops.operations.takeover import TakeOver
 from services.server_ops.operations.tidy import TidyOperations
@@ -85,6 +92,7 @@ from services.server_ops.rescue.rescue import Rescues
 from services.server_ops.rescue.workflow import EnterRescue, ExitRescue
 from services.server_ops.rpc.consoles import ConsoleServicer
 from services.server_ops.rpc.images import ImageServicer
+from services.server_ops.rpc.installs import InstallServicer
 from services.server_ops.rpc.inventory import InventoryServicer
 from services.server_ops.rpc.ipmi import IpmiServicer
 from services.server_ops.rpc.longrunning import LongrunningServicer
@@ -94,6 +102,7 @@ from services.server_ops.rpc.power import PowerServicer
 from services.server_ops.rpc.reboots import RebootServicer
 from services.server_ops.rpc.rescues import RescueServicer
 from services.server_ops.rpc.servers import ServerServicer
+from services.server_ops.rpc.templates import TemplateServicer
 from services.server_ops.rpc.webhooks import WebhookServicer, WebhookUseCases
 from services.server_ops.settings import ServerOpsSettings
 from services.server_ops.store.bmc_statuses import SqlBmcStatuses
@@ -103,6 +112,7 @@ from services.server_ops.store.netboots import SqlNetboots
 from services.server_ops.store.operations import SqlOperations
 from services.server_ops.store.rescues import SqlRescues, follow
 from services.server_ops.store.servers import SqlServers
+from services.server_ops.store.templates import SqlTemplates
 from services.server_ops.store.webhook_deliveries import SqlDeliveries, tell_of_operation
 from services.server_ops.store.webhooks import SqlWebhooks
 from services.server_ops.webhooks.deliver import Deliver
@@ -128,6 +138,7 @@ TIDY_SECONDS = 3600.0
 MODULES = (
     console_pb2,
     image_pb2,
+    install_pb2,
     inventory_pb2,
     ipmi_pb2,
     netboot_pb2,
@@ -136,6 +147,7 @@ MODULES = (
     reboot_pb2,
     rescue_pb2,
     server_pb2,
+    template_pb2,
     webhook_pb2,
 )
 
@@ -148,6 +160,7 @@ ASKED_BY = {
     Kind.POWER: "/f2h.server_ops.v1.PowerService/ChangePower",
     Kind.RESCUE_ENTER: "/f2h.server_ops.v1.RescueService/EnterRescue",
     Kind.RESCUE_EXIT: "/f2h.server_ops.v1.RescueService/ExitRescue",
+    Kind.INSTALL: "/f2h.server_ops.v1.InstallService/StartInstall",
 }
 """The RPC that asks for operations of each kind."""
 
@@ -189,7 +202,7 @@ async def build(
         patience=_patience(settings),
         left=ipmi.check.expect,
     )
-    netboot = _netboot(settings, database, sealer, chassis, clock)
+    netboot = _netboot(settings, _Kept(database, sealer, servers, operations), chassis, clock)
     acts: dict[Kind, Act] = {
         Kind.REBOOT: Reboot(chassis, clock),
         Kind.POWER: ChangePower(chassis, clock),
@@ -227,7 +240,7 @@ async def build(
         LongrunningServicer(operation_servicer).add_to(to)
         power_pb2_grpc.add_PowerServiceServicer_to_server(PowerServicer(request_operation), to)
         reboot_pb2_grpc.add_RebootServiceServicer_to_server(RebootServicer(request_operation), to)
-        netboot.add_services(to, servers, request_operation)
+        netboot.add_services(to, request_operation)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
         webhook_pb2_grpc.add_WebhookServiceServicer_to_server(
             WebhookServicer(webhooks.use_cases), to
@@ -318,69 +331,96 @@ async def _follow(session: AsyncSession, operation: Operation) -> None:
 
 
 @dataclass(frozen=True)
+class _Kept:
+    database: Database
+    sealer: Sealer
+    servers: Servers
+    operations: Operations
+
+
+@dataclass(frozen=True)
 class _Netboot:
     settings: ServerOpsSettings
+    kept: _Kept
     netboots: Netboots
     images: Images
     files: ImageFiles
+    templates: Templates
     rescues: Rescues
     acts: Mapping[Kind, Act]
     clock: Clock
 
-    def add_services(
-        self, to: grpc.aio.Server, servers: Servers, request_operation: RequestOperation
-    ) -> None:
+    def add_services(self, to: grpc.aio.Server, request_operation: RequestOperation) -> None:
+        settings, clock = self.settings, self.clock
         answer = AnswerMachines(
             self.netboots,
             self.images,
-            self.clock,
-            self.settings.provisioning_url,
+            clock,
+            settings.provisioning_url,
             self.rescues.restarted,
         )
         image_pb2_grpc.add_ImageServiceServicer_to_server(
-            ImageServicer(self.images, self.files, self.clock), to
+            ImageServicer(self.images, self.files, clock), to
+        )
+        install_pb2_grpc.add_InstallServiceServicer_to_server(
+            InstallServicer(
+                request_operation,
+                CancelOperation(self.kept.operations, clock),
+                templates=self.templates,
+                servers=self.kept.servers,
+                operations=self.kept.operations,
+                netboots=self.netboots,
+                clock=clock,
+            ),
+            to,
         )
         netboot_pb2_grpc.add_NetbootServiceServicer_to_server(
-            NetbootServicer(answer, self.settings.heartbeat_seconds), to
+            NetbootServicer(answer, settings.heartbeat_seconds), to
         )
         rescue_pb2_grpc.add_RescueServiceServicer_to_server(
             RescueServicer(
                 request_operation,
-                servers=servers,
+                servers=self.kept.servers,
                 rescues=self.rescues,
                 netboots=self.netboots,
                 images=self.images,
-                default_image=self.settings.rescue_image,
+                default_image=settings.rescue_image,
             ),
             to,
         )
+        template_pb2_grpc.add_TemplateServiceServicer_to_server(
+            TemplateServicer(self.templates, self.images, self.files, clock), to
+        )
 
 
-def _netboot(
-    settings: ServerOpsSettings,
-    database: Database,
-    sealer: Sealer,
-    chassis: Chassis,
-    clock: Clock,
-) -> _Netboot:
-    netboots, images, rescues = (
-        SqlNetboots(database, sealer),
-        SqlImages(database),
-        SqlRescues(database),
-    )
+def _netboot(settings: ServerOpsSettings, kept: _Kept, chassis: Chassis, clock: Clock) -> _Netboot:
+    netboots = SqlNetboots(kept.database, kept.sealer)
+    images, templates = SqlImages(kept.database), SqlTemplates(kept.database)
+    rescues = SqlRescues(kept.database)
     files = ImageFiles(settings.images)
     patience = BootPatience(
         ready_seconds=settings.rescue_seconds,
+        install_seconds=settings.install_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         takeover_seconds=min(settings.rescue_seconds, TAKEOVER_SECONDS),
         poll_seconds=settings.restart_poll_seconds,
     )
     boots = BootSteps(netboots, images, files, clock=clock, patience=patience)
+    install = InstallServer(
+        templates,
+        kept.servers,
+        netboots,
+        chassis=chassis,
+        boots=boots,
+        patience=patience,
+        clock=clock,
+    )
     acts: dict[Kind, Act] = {
         Kind.RESCUE_ENTER: EnterRescue(chassis, boots, hash_password),
         Kind.RESCUE_EXIT: ExitRescue(chassis, boots, rescues, clock),
+        Kind.INSTALL: install,
     }
-    return _Netboot(settings, netboots, images, files, rescues, acts, clock)
+    return _Netboot(settings, kept, netboots, images, files, templates, rescues, acts, clock)
 
 
 def _patience(settings: ServerOpsSettings) -> Patience:

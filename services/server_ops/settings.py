@@ -55,7 +55,9 @@ class ServerOpsSettings(ServiceSettings):
     rescue_image: str = "rescue"
     """Name of the image that is booted when a caller names none."""
     rescue_seconds: float = Field(900, gt=0, le=7200)
-    """How long a machine may take from its restart until its rescue system calls home."""
+    """How long a machine may take until its rescue system, or one just installed, calls home."""
+    install_seconds: float = Field(3600, gt=0, le=86400)
+    """How long a machine may take from its restart until its installer is done."""
     heartbeat_seconds: float = Field(10, gt=0, le=300)
     """How often a rescue system or an installer is to say that it is still there."""
     webhook_private_networks: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -27,6 +27,12 @@ Audience = rule_pb2.AccessRule.Audience
 
 SAMPLES: dict[str, Any] = {
     "name": "an-image",
+    "os": "Debian",
+    "version": "12",
+    "image": "an-image",
+    "template": "a-template",
+    "confirm_hostname": "ns1.example.net",
+    "document": "preseed.cfg",
     "kind": "IMAGE_KIND_RESCUE",
     "kernel": {"path": "an-image/kernel", "sha256": "0" * 64},
     "initrd": {"path": "an-image/initrd", "sha256": "0" * 64},

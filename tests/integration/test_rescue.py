@@ -1,9 +1,5 @@
 """Rescue through the edge, to a real BMC; this test plays the machine that boots."""
 
-import urllib.error
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import bcrypt
@@ -12,53 +8,17 @@ import pytest
 from lab.booting import NetworkBoot, host_key, token_in
 from lab.ipmi_sim import IpmiSim
 from services.server_ops.rescue.host_key import fingerprint
-from tests.integration.conftest import Key, System, eventually, reason
+from tests.integration.booting import SSH_KEY, Booting, begin, refused
+from tests.integration.conftest import System, eventually, reason
 
 RESCUE = ("server.details", "server.reboot", "rescue.enter", "rescue.exit")
-SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIevE8V8z3U0nHzZ0aSLe5jS4Lk9f8mVtPMhYkX5Y0b0 me@home"
 
 
-@dataclass
-class Rescued:
-    """A server, its BMC, and a key that may rescue it."""
-
-    system: System
-    bmc: IpmiSim
-    hostname: str
-    key: Key
-    executed: int = 0
-    """How much its BMC had executed when an operation was asked for last."""
-
-    def machine(self) -> NetworkBoot:
-        """The machine, at the beginning of a boot."""
-        return NetworkBoot(self.system.stack.provisioning_url, self.server()["mac"])
-
-    def server(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.call("GET", "").json()
-        return answer
+class Rescued(Booting):
+    """A server that is rescued."""
 
     def rescue(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.call("GET", "/rescue").json()
-        return answer
-
-    def call(self, verb: str, path: str, **options: Any) -> Any:
-        return self.system.rest(verb, f"/api/servers/{self.hostname}{path}", self.key, **options)
-
-    def asked(self, path: str, **form: Any) -> str:
-        """The name of the operation that was accepted."""
-        self.executed = len(self.bmc.executed())
-        answer = self.call("POST", path, json=form)
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["name"])
-
-    def ended(self, name: str) -> dict[str, Any]:
-        return self.system.finished(name, self.key)
-
-    def booting(self) -> NetworkBoot:
-        """The machine when it is restarted to boot from the network."""
-        eventually(lambda: self.bmc.executed()[self.executed :] == ["power_0", "power_1"])
-        assert self.bmc.boot() == "pxe"
-        return self.machine()
+        return self.told("/rescue")
 
     def enter(self, **form: Any) -> NetworkBoot:
         """Goes into rescue, and answers the machine that is there."""
@@ -72,22 +32,7 @@ class Rescued:
 
 @pytest.fixture
 def rescued(system: System, bmc: IpmiSim) -> Rescued:
-    hostname = system.server(bmc)
-    return Rescued(system, bmc, hostname, system.key(hostname, capabilities=RESCUE))
-
-
-def begin(machine: NetworkBoot) -> dict[str, Any]:
-    token = token_in(machine.script())
-    assert token
-    return machine.begin(token)
-
-
-@contextmanager
-def refused(status: int, why: str) -> Iterator[None]:
-    with pytest.raises(urllib.error.HTTPError) as error:
-        yield
-    text = error.value.read().decode()
-    assert (error.value.code, why in text) == (status, True), text
+    return Rescued.of(system, bmc, *RESCUE)
 
 
 def test_into_rescue_and_out_again(rescued: Rescued) -> None:
@@ -224,9 +169,7 @@ def test_a_machine_that_stays_in_rescue_is_told(rescued: Rescued) -> None:
 
 
 def test_tokens_are_for_one_system_of_one_server(rescued: Rescued, system: System) -> None:
-    other_bmc = system.bmc()
-    other = system.server(other_bmc)
-    theirs = Rescued(system, other_bmc, other, system.key(other, capabilities=RESCUE))
+    theirs = Rescued.of(system, system.bmc(), *RESCUE)
     names = [each.asked("/rescue/enter") for each in (rescued, theirs)]
     mine, other_machine = rescued.booting(), theirs.booting()
     with refused(401, "CREDENTIAL_INVALID"):
@@ -255,8 +198,7 @@ def test_tokens_are_for_one_system_of_one_server(rescued: Rescued, system: Syste
 
 def test_it_survives_the_end_of_server_ops(own_system: System) -> None:
     bmc = own_system.bmc()
-    hostname = own_system.server(bmc)
-    rescued = Rescued(own_system, bmc, hostname, own_system.key(hostname, capabilities=RESCUE))
+    rescued = Rescued.of(own_system, bmc, *RESCUE)
     name = rescued.asked("/rescue/enter")
     machine = rescued.booting()
     own_system.stack.processes["server_ops"].kill()
@@ -270,8 +212,7 @@ def test_it_survives_the_end_of_server_ops(own_system: System) -> None:
 
 def test_a_damaged_image_is_not_booted(own_system: System) -> None:
     bmc = own_system.bmc()
-    hostname = own_system.server(bmc)
-    rescued = Rescued(own_system, bmc, hostname, own_system.key(hostname, capabilities=RESCUE))
+    rescued = Rescued.of(own_system, bmc, *RESCUE)
     own_system.stack.simulated_image("damaged", "IMAGE_KIND_RESCUE")
     (own_system.stack.images / "damaged" / "initrd").write_bytes(b"something else")
     error = rescued.ended(rescued.asked("/rescue/enter", image="damaged"))["error"]

@@ -1,12 +1,17 @@
 """What machines that boot are answered."""
 
-from collections.abc import Awaitable, Callable
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from services.runtime.clock import Clock
 from services.server_ops.netboot.boot import (
     Access,
+    Boot,
+    Installation,
     Netboots,
     Report,
     TokenInvalid,
@@ -14,6 +19,7 @@ from services.server_ops.netboot.boot import (
     awaited,
     begun,
     digest,
+    first_booted,
     heard,
     new_token,
     reported,
@@ -21,9 +27,20 @@ from services.server_ops.netboot.boot import (
 )
 from services.server_ops.netboot.image import Images
 from services.server_ops.netboot.netboot import BootType, LastBoot, Netboot
+from services.server_ops.netboot.render import render
 from services.server_ops.netboot.script import HARDDISK, boot_script
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a machine that begins a boot is to do."""
+
+    boot: Boot
+    access: Access
+    seeds: Mapping[str, str]
+    """Files for the installed system, by name."""
 
 
 class AnswerMachines:
@@ -68,17 +85,69 @@ class AnswerMachines:
         if boot is None or not awaited(boot, self._clock()):
             return None
         token = new_token()
+        arguments = f"f2h.url={self._url} f2h.token={token}"
+        if boot.installation:
+            access = await self._netboots.access(boot.operation)
+            names = self._names(boot.installation, access, token)
+            arguments += " " + " ".join(render(boot.installation.command_line, names).split())
         await self._netboots.update(boot.operation, lambda boot: scripted(boot, token))
-        return boot_script(boot.image, self._url, f"f2h.url={self._url} f2h.token={token}")
+        return boot_script(boot.image, self._url, arguments.rstrip())
 
-    async def begin(self, token: str, report_token: str) -> tuple[str, Access]:
-        """The hostname of the machine that begins, and who may log in to it.
+    def _names(self, installation: Installation, access: Access, token: str) -> Mapping[str, Any]:
+        """What the texts of a template know."""
+        return {
+            **installation.names,
+            "ssh_keys": list(access.ssh_keys),
+            "document_url": f"{self._url}/netboot/documents/{token}",
+            "report_url": f"{self._url}/netboot/report",
+            "report_token": _report_token(token),
+            "first_boot_url": f"{self._url}/netboot/first-boot/{access.first_boot_token}",
+        }
+
+    async def document(self, token: str, name: str) -> str:
+        """A document for the installer that shows the token of its script.
+
+        With the first one the installer has begun. Raises TokenInvalid when nobody has the token
+        or there is no such document, and TokenUsed after the installer's first report.
+        """
+        found = await self._netboots.by_token(digest(token))
+        if found is None or found.installation is None:
+            raise TokenInvalid
+        if name not in found.installation.documents:
+            raise TokenInvalid
+        if found.progress.first_report_time:
+            raise TokenUsed
+        await self._begin(found, _report_token(token))
+        access = await self._netboots.access(found.operation)
+        names = self._names(found.installation, access, token)
+        return render(found.installation.documents[name], names)
+
+    async def first_boot(self, token: str) -> None:
+        """Keeps that an installed system has started. Raises TokenInvalid and TokenUsed."""
+        found = await self._netboots.by_first_boot_token(digest(token))
+        if found is None or found.over:
+            raise TokenInvalid
+        now = self._clock()
+        await self._netboots.update(found.operation, lambda b: first_booted(b, now))
+
+    async def begin(self, token: str, report_token: str) -> Begun:
+        """What the machine that begins is to do.
 
         Raises TokenInvalid, and TokenUsed when another system has begun with this token.
         """
         found = await self._netboots.by_token(digest(token))
         if found is None:
             raise TokenInvalid
+        await self._begin(found, report_token)
+        access = await self._netboots.access(found.operation)
+        seeds = {}
+        if found.installation:
+            names = self._names(found.installation, access, token)
+            texts = found.installation.documents
+            seeds = {name: render(text, names) for name, text in texts.items()}
+        return Begun(found, access, seeds)
+
+    async def _begin(self, found: Boot, report_token: str) -> None:
         now = self._clock()
         try:
             await self._netboots.update(found.operation, lambda b: begun(b, report_token, now))
@@ -88,7 +157,6 @@ class AnswerMachines:
             raise
         # The next start is from disk again.
         await self._netboots.put(found.hostname, Netboot())
-        return found.hostname, await self._netboots.access(found.operation)
 
     async def report(self, report_token: str, report: Report) -> None:
         """Keeps what a booted system says. Raises TokenInvalid."""
@@ -100,3 +168,8 @@ class AnswerMachines:
             await self._netboots.update(found.operation, lambda b: heard(b, now))
             raise TokenInvalid
         await self._netboots.update(found.operation, lambda b: reported(b, report, now))
+
+
+def _report_token(token: str) -> str:
+    """What an installer is known by that cannot choose it itself: it is in its documents."""
+    return hashlib.sha256(f"report {token}".encode()).hexdigest()

@@ -3,14 +3,14 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
-from services.server_ops.netboot.image import Image
+from services.server_ops.netboot.image import Image, ImageFile
 from services.server_ops.netboot.netboot import BootType, LastBoot, Netboot
 
 LOG_LINES = 200
@@ -51,17 +51,44 @@ class Progress:
     ready_time: datetime | None = None
     done_time: datetime | None = None
     failed_time: datetime | None = None
+    begin_time: datetime | None = None
+    first_report_time: datetime | None = None
+    first_boot_time: datetime | None = None
+    """When the installed system called home."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What an installer is to do, as its template was when the boot was planned."""
+
+    template: str
+    """Name of the template."""
+    command_line: str
+    """Added to the kernel's, after it is rendered."""
+    documents: Mapping[str, str]
+    """What the installer reads, by name, before they are rendered."""
+    names: Mapping[str, Any]
+    """What is known to both when they are rendered, beside the URLs."""
+    disk_image: ImageFile | None = None
+    disk_image_bytes: int = 0
+
+    @property
+    def calls_home(self) -> bool:
+        """Whether the installed system is told where to call home."""
+        return any("first_boot_url" in content for content in self.documents.values())
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may log in to a booted system as root. Kept sealed."""
+    """Who may log in to a booted system as root, and what else is secret. Kept sealed."""
 
     ssh_keys: tuple[str, ...] = ()
     password_hash: str = ""
     """As crypt(3) has it; empty: none."""
     password: str = ""
     """In the clear, until it was read; empty: none, or it was."""
+    first_boot_token: str = ""
+    """What the installed system shows when it calls home; empty: nothing is installed."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,10 @@ class Boot:
     contact_time: datetime | None = None
     """When the booted system was heard of last, also when that should not have been."""
     progress: Progress = field(default_factory=Progress)
+    installation: Installation | None = None
+    """What is installed; None: nothing."""
+    first_boot_digest: bytes = b""
+    """Of what the installed system shows when it calls home."""
 
 
 class TokenInvalid(Exception):  # noqa: N818 - it says what happened
@@ -121,7 +152,15 @@ def begun(boot: Boot, report_token: str, now: datetime) -> Boot:
         raise TokenUsed(boot.operation)
     if boot.over or now >= boot.expire_time:
         raise TokenInvalid(boot.operation)
-    return replace(boot, report_digest=known_by, contact_time=now)
+    progress = replace(boot.progress, begin_time=boot.progress.begin_time or now)
+    return replace(boot, report_digest=known_by, contact_time=now, progress=progress)
+
+
+def first_booted(boot: Boot, now: datetime) -> Boot:
+    """The boot whose installed system has started. Raises TokenUsed."""
+    if boot.progress.first_boot_time:
+        raise TokenUsed(boot.operation)
+    return replace(boot, progress=replace(boot.progress, first_boot_time=now))
 
 
 def heard(boot: Boot, now: datetime) -> Boot:
@@ -143,6 +182,7 @@ def reported(boot: Boot, report: Report, now: datetime) -> Boot:
             progress = replace(progress, failed_time=progress.failed_time or now)
         case Event.ALIVE:
             pass
+    progress = replace(progress, first_report_time=progress.first_report_time or now)
     log = (*progress.log, *(_CONTROL.sub("�", line) for line in report.log))
     return replace(
         boot,
@@ -195,6 +235,10 @@ class Netboots(Protocol):
 
     async def by_report_token(self, report_digest: bytes) -> Boot | None:
         """The boot whose system is known by this."""
+        ...
+
+    async def by_first_boot_token(self, first_boot_digest: bytes) -> Boot | None:
+        """The boot whose installed system shows this."""
         ...
 
     async def update(self, operation: UUID, change: Callable[[Boot], Boot]) -> Boot:

@@ -79,6 +79,10 @@ class ImageFiles:
         for file in files:
             await asyncio.to_thread(self._verify, file)
 
+    def size(self, file: ImageFile) -> int:
+        """How many bytes a file has. Raises OSError."""
+        return (self._root / file.path).stat().st_size
+
     def _verify(self, file: ImageFile) -> None:
         root = self._root.resolve()
         path = (root / file.path).resolve()

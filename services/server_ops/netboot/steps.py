@@ -3,15 +3,28 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
 
 from services.runtime.clock import Clock
-from services.server_ops.netboot.boot import Access, Boot, Netboots, Progress
-from services.server_ops.netboot.image import Image, ImageDamaged, ImageFiles, Images
+from services.server_ops.netboot.boot import (
+    Access,
+    Boot,
+    Installation,
+    Netboots,
+    Progress,
+    digest,
+)
+from services.server_ops.netboot.image import (
+    Image,
+    ImageDamaged,
+    ImageFile,
+    ImageFiles,
+    Images,
+)
 from services.server_ops.netboot.netboot import BootType
 from services.server_ops.operations.operation import Operation
 from services.server_ops.operations.workflow import failed
@@ -31,7 +44,9 @@ class BootPatience:
     """How long an operation waits for a machine that boots from the network."""
 
     ready_seconds: float = 900.0
-    """From the command to the booted system's call that it can be used."""
+    """From a restart to the call of the system that was to be booted."""
+    install_seconds: float = 3600.0
+    """From the restart until an installer is done."""
     heartbeat_seconds: float = 10.0
     """How often a booted system calls. One that missed three calls is gone."""
     takeover_seconds: float = 15.0
@@ -64,19 +79,35 @@ class BootSteps:
         image = await self._images.find(name)
         if image is None:
             raise failed("IMAGE_DAMAGED", f"There is no image {name} any more.", image=name)
-        try:
-            await self._files.verify(*image.files)
-        except ImageDamaged as damaged:
-            text = f"The image {name} cannot be used. {damaged}"
-            raise failed("IMAGE_DAMAGED", text, image=name) from None
+        await self.verify(name, *image.files)
         return image
 
+    async def verify(self, name: str, *files: ImageFile) -> None:
+        """Sees that files of an image are what was registered. Raises OperationFailed."""
+        try:
+            await self._files.verify(*files)
+        except ImageDamaged as damaged:
+            text = f"{name} cannot be used. {damaged}"
+            raise failed("IMAGE_DAMAGED", text, image=name) from None
+
+    def size(self, file: ImageFile) -> int:
+        """How many bytes a file of an image has."""
+        return self._files.size(file)
+
     async def plan(
-        self, operation: Operation, boot_type: BootType, image: Image, access: Access
+        self,
+        operation: Operation,
+        boot_type: BootType,
+        image: Image,
+        access: Access,
+        installation: Installation | None = None,
     ) -> None:
         """Lets the machine boot the image once. A second time, the plan before is void."""
         expire = self._clock() + timedelta(seconds=self._patience.ready_seconds)
         boot = Boot(operation.id, operation.server, boot_type, image, expire)
+        if installation:
+            first_boot = digest(access.first_boot_token)
+            boot = replace(boot, installation=installation, first_boot_digest=first_boot)
         await self._netboots.plan(boot, access)
 
     async def unplan(self, operation: Operation) -> None:
@@ -94,10 +125,20 @@ class BootSteps:
                 raise failed("BOOT_NOT_SEEN", text)
             return progress if progress.ready_time else None
 
-        seen = await self._until(operation, self._patience.ready_seconds, look)
+        seen = await self.until(operation, self._patience.ready_seconds, look)
         if seen is None:
             raise failed("BOOT_NOT_SEEN", await self._how_far(operation))
         return seen
+
+    async def begun(self, operation: Operation, _index: int) -> None:
+        """Sees the booted system call home. Raises OperationFailed."""
+
+        async def look() -> Boot | None:
+            boot = await self._netboots.boot(operation.id)
+            return boot if boot and boot.report_digest else None
+
+        if await self.until(operation, self._patience.ready_seconds, look) is None:
+            raise failed("BOOT_NOT_SEEN", await self._how_far(operation))
 
     async def gone(
         self, booted_by: UUID | None, restart_time: datetime, operation: Operation
@@ -143,12 +184,13 @@ class BootSteps:
             how_far = "the booted system called home, and did not say that it is ready"
         return f"The machine was restarted, and {how_far} within {seconds} s."
 
-    async def _until(
+    async def until(
         self, operation: Operation, seconds: float, look: Callable[[], Awaitable[T | None]]
     ) -> T | None:
         """What `look` finds until so many seconds after the command; None: nothing.
 
-        See Chassis: what was spent before a crash is told by a clock that may have been set.
+        Raises what `look` raises. See Chassis: what was spent before a crash is told by a clock
+        that may have been set.
         """
         now = self._clock()
         spent = max(0.0, (now - (operation.sent_time or now)).total_seconds())

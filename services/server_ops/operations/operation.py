@@ -18,6 +18,7 @@ class Kind(StrEnum):
     POWER = "POWER"
     RESCUE_ENTER = "RESCUE_ENTER"
     RESCUE_EXIT = "RESCUE_EXIT"
+    INSTALL = "INSTALL"
 
 
 class Fault(StrEnum):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.server_ops.operations.operation import Operation
+from services.server_ops.operations.operation import Kind, Operation
 from services.server_ops.operations.states import State
 
 
@@ -51,6 +51,10 @@ class Operations(Protocol):
 
         Only those in one of the states; in whatever state when there are none.
         """
+        ...
+
+    async def newest(self, *, server: str, account: str, kind: Kind) -> Operation | None:
+        """The account's newest operation of this kind on a server."""
         ...
 
     async def ended(self, before: datetime, limit: int) -> list[UUID]:

@@ -93,6 +93,14 @@ class Chassis:
             raise failed("SERVER_POWERED_OFF", text, fault=Fault.CUSTOMER)
         return seen
 
+    async def power(self, operation: Operation) -> PowerState:
+        """Whether the machine has power; UNKNOWN when its BMC does not say."""
+        endpoint = await self._endpoint(operation)
+        try:
+            return await self._bmc.power(endpoint)
+        except BmcError:
+            return PowerState.UNKNOWN
+
     async def set_boot(self, device: BootDevice, operation: Operation, _index: int) -> None:
         """Lets the next start of the machine boot from a device. Raises OperationFailed."""
         endpoint = await self._endpoint(operation)

@@ -69,5 +69,7 @@ def after(rescue: Rescue, operation: Operation) -> Rescue:
 
 
 def _touched(operation: Operation) -> bool:
-    """Whether a machine that may have been off or on before is no longer as it was."""
-    return operation.kind is Kind.REBOOT or operation.result.get("changed") == str(True)
+    """Whether what ran on the machine before runs no more."""
+    if operation.kind is Kind.POWER:
+        return operation.result.get("changed") == str(True)
+    return operation.sent_time is not None

@@ -68,5 +68,7 @@ OF_OPERATIONS: Mapping[tuple[Kind, OperationState], Event] = {
     (Kind.RESCUE_EXIT, OperationState.CANCELLED): Event.CANCEL,
     (Kind.REBOOT, OperationState.SUCCEEDED): Event.RESTARTED,
     (Kind.POWER, OperationState.SUCCEEDED): Event.RESTARTED,
+    (Kind.INSTALL, OperationState.SUCCEEDED): Event.RESTARTED,
+    (Kind.INSTALL, OperationState.FAILED): Event.RESTARTED,
 }
 """What the state of an operation means for the rescue of its server."""

@@ -8,7 +8,7 @@ from google.api import httpbody_pb2
 from google.protobuf import empty_pb2
 
 from services.runtime.errors import ApiError
-from services.server_ops.netboot.answer import AnswerMachines
+from services.server_ops.netboot.answer import AnswerMachines, Begun
 from services.server_ops.netboot.boot import Event, Report, TokenInvalid, TokenUsed
 
 
@@ -35,18 +35,36 @@ class NetbootServicer(netboot_pb2_grpc.NetbootServiceServicer):
     ) -> netboot_pb2.BeginBootResponse:
         """What the booted system is to do."""
         try:
-            hostname, access = await self._answer.begin(request.token, request.report_token)
-        except TokenUsed:
-            text = "The token was used by another system: it is good for one boot."
-            raise ApiError(Reason.BOOT_TOKEN_USED, text) from None
-        except TokenInvalid:
-            raise _token_invalid() from None
+            begun = await self._answer.begin(request.token, request.report_token)
+        except (TokenInvalid, TokenUsed) as wrong:
+            raise _refusal(wrong) from None
         return netboot_pb2.BeginBootResponse(
-            hostname=hostname,
-            ssh_keys=access.ssh_keys,
-            password_hash=access.password_hash,
+            hostname=begun.boot.hostname,
+            ssh_keys=begun.access.ssh_keys,
+            password_hash=begun.access.password_hash,
             heartbeat_seconds=self._heartbeat_seconds,
+            install=_pack_installation(begun),
         )
+
+    async def GetDocument(
+        self, request: netboot_pb2.GetDocumentRequest, _context: Any
+    ) -> httpbody_pb2.HttpBody:
+        """The document, as the installer reads it."""
+        try:
+            text = await self._answer.document(request.token, request.document)
+        except (TokenInvalid, TokenUsed) as wrong:
+            raise _refusal(wrong) from None
+        return httpbody_pb2.HttpBody(content_type="text/plain", data=text.encode())
+
+    async def ReportFirstBoot(
+        self, request: netboot_pb2.ReportFirstBootRequest, _context: Any
+    ) -> empty_pb2.Empty:
+        """Keeps that the installed system has started."""
+        try:
+            await self._answer.first_boot(request.token)
+        except (TokenInvalid, TokenUsed) as wrong:
+            raise _refusal(wrong) from None
+        return empty_pb2.Empty()
 
     async def ReportBoot(
         self, request: netboot_pb2.ReportBootRequest, _context: Any
@@ -61,11 +79,29 @@ class NetbootServicer(netboot_pb2_grpc.NetbootServiceServicer):
         )
         try:
             await self._answer.report(request.report_token, report)
-        except TokenInvalid:
-            raise _token_invalid() from None
+        except TokenInvalid as wrong:
+            raise _refusal(wrong) from None
         return empty_pb2.Empty()
 
 
-def _token_invalid() -> ApiError:
+def _refusal(wrong: TokenInvalid | TokenUsed) -> ApiError:
+    if isinstance(wrong, TokenUsed):
+        text = "The token was used before: it is good for one system, and once."
+        return ApiError(Reason.BOOT_TOKEN_USED, text)
     text = "The token is not valid: nobody's, or of a boot that is over."
     return ApiError(Reason.CREDENTIAL_INVALID, text)
+
+
+def _pack_installation(begun: Begun) -> netboot_pb2.Installation | None:
+    installation = begun.boot.installation
+    if installation is None or installation.disk_image is None:
+        return None
+    return netboot_pb2.Installation(
+        path=f"/images/{installation.disk_image.path}",
+        sha256=installation.disk_image.sha256,
+        size_bytes=installation.disk_image_bytes,
+        seeds=[
+            netboot_pb2.Installation.Seed(name=name, content=content)
+            for name, content in begun.seeds.items()
+        ],
+    )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from f2h.access.v1.reason_pb2 import Reason
-from f2h.server_ops.v1 import operation_pb2, power_pb2, reboot_pb2, rescue_pb2
+from f2h.server_ops.v1 import install_pb2, operation_pb2, power_pb2, reboot_pb2, rescue_pb2
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
@@ -26,7 +26,7 @@ def pack(operation: Operation) -> operations_pb2.Operation:
             state=Metadata.State.Value(operation.state),
             kind=Metadata.Kind.Value(operation.kind),
             server=operation.server,
-            steps=[_pack_step(step) for step in operation.steps],
+            steps=[pack_step(step) for step in operation.steps],
             create_time=timestamps.pack(operation.create_time),
             update_time=timestamps.pack(operation.update_time),
             end_time=timestamps.pack(operation.end_time),
@@ -78,15 +78,25 @@ def _exit_rescue(result: Mapping[str, str]) -> Message:
     )
 
 
+def _install(result: Mapping[str, str]) -> Message:
+    return install_pb2.StartInstallResponse(
+        template=result["template"],
+        proof=install_pb2.StartInstallResponse.Proof.Value(result["proof"]),
+        start_time=timestamps.pack(datetime.fromisoformat(result["start_time"])),
+    )
+
+
 _RESPONSES: Mapping[Kind, Callable[[Mapping[str, str]], Message]] = {
     Kind.REBOOT: _reboot,
     Kind.POWER: _power,
     Kind.RESCUE_ENTER: _enter_rescue,
     Kind.RESCUE_EXIT: _exit_rescue,
+    Kind.INSTALL: _install,
 }
 
 
-def _pack_step(step: Step) -> operation_pb2.OperationStep:
+def pack_step(step: Step) -> operation_pb2.OperationStep:
+    """The message of a step."""
     return operation_pb2.OperationStep(
         name=step.name,
         state=operation_pb2.OperationStep.State.Value(step.state),

@@ -13,13 +13,14 @@ from sqlmodel import col
 
 from services.runtime.database import Database, utc
 from services.runtime.sealing import Sealer
-from services.server_ops.netboot.boot import Access, Boot, Progress
+from services.server_ops.netboot.boot import Access, Boot, Installation, Progress
 from services.server_ops.netboot.image import Image
 from services.server_ops.netboot.netboot import BootType, LastBoot, Netboot
 from services.server_ops.store.tables import BootRow, NetbootRow, ServerRow
 
 _IMAGE: TypeAdapter[Image] = TypeAdapter(Image)
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
+_INSTALLATION: TypeAdapter[Installation] = TypeAdapter(Installation)
 _ACCESS: TypeAdapter[Access] = TypeAdapter(Access)
 
 
@@ -59,7 +60,8 @@ class SqlNetboots:
     async def plan(self, boot: Boot, access: Access) -> None:
         async with self._database.write() as session:
             of_server = col(BootRow.hostname) == boot.hostname
-            gone = col(BootRow.over) | (col(BootRow.operation) == boot.operation)
+            of_kind = col(BootRow.boot_type) == boot.boot_type
+            gone = (col(BootRow.over) & of_kind) | (col(BootRow.operation) == boot.operation)
             await session.execute(delete(BootRow).where(of_server, gone))
             await session.execute(update(BootRow).where(of_server).values(over=True))
             sealed = self._sealer.seal(str(boot.operation), _ACCESS.dump_json(access))
@@ -81,6 +83,10 @@ class SqlNetboots:
 
     async def by_report_token(self, report_digest: bytes) -> Boot | None:
         return await self._first(select(BootRow).where(col(BootRow.report_digest) == report_digest))
+
+    async def by_first_boot_token(self, first_boot_digest: bytes) -> Boot | None:
+        of_token = col(BootRow.first_boot_digest) == first_boot_digest
+        return await self._first(select(BootRow).where(of_token))
 
     async def update(self, operation: UUID, change: Callable[[Boot], Boot]) -> Boot:
         async with self._database.write() as session:
@@ -144,6 +150,9 @@ def _columns(boot: Boot) -> dict[str, Any]:
         **asdict(boot),
         "image": json.loads(_IMAGE.dump_json(boot.image)),
         "progress": json.loads(_PROGRESS.dump_json(boot.progress)),
+        "installation": json.loads(_INSTALLATION.dump_json(boot.installation))
+        if boot.installation
+        else None,
     }
 
 
@@ -159,4 +168,6 @@ def _boot(row: BootRow | Row[*tuple[Any, ...]]) -> Boot:
         over=row.over,
         contact_time=utc(row.contact_time) if row.contact_time else None,
         progress=_PROGRESS.validate_python(row.progress),
+        installation=_INSTALLATION.validate_python(row.installation) if row.installation else None,
+        first_boot_digest=row.first_boot_digest,
     )

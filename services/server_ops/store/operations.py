@@ -85,6 +85,15 @@ class SqlOperations:
         query = behind(query, col(OperationRow.create_time), col(OperationRow.id), after)
         return [_operation(row) for row in await self._database.fetch(query.limit(limit))]
 
+    async def newest(self, *, server: str, account: str, kind: Kind) -> Operation | None:
+        query = select(OperationRow).where(
+            col(OperationRow.server) == server,
+            col(OperationRow.account) == account,
+            col(OperationRow.kind) == kind,
+        )
+        query = behind(query, col(OperationRow.create_time), col(OperationRow.id), "")
+        return await self._first(query.limit(1))
+
     async def ended(self, before: datetime, limit: int) -> list[UUID]:
         """See Operations."""
         query = select(OperationRow).where(col(OperationRow.end_time) < before).limit(limit)

@@ -14,6 +14,7 @@ from services.server_ops.rescue.states import Event, State
 from services.server_ops.store.netboots import unplan
 from services.server_ops.store.tables import RescueRow
 
+_BOOTING = (Kind.RESCUE_ENTER, Kind.INSTALL)
 _IN_VAIN = (OperationState.FAILED, OperationState.CANCELLED)
 
 
@@ -41,7 +42,7 @@ class SqlRescues:
 async def follow(session: AsyncSession, operation: Operation) -> None:
     """Lets the server's rescue follow its operation. Raises WrongRescueState.
 
-    A rescue that was not entered leaves nothing behind that a machine could still boot.
+    A boot that came to nothing leaves nothing behind that a machine could still boot.
     """
     row = await session.get(RescueRow, operation.server)
     before = _rescue(row) if row else Rescue()
@@ -56,7 +57,7 @@ async def follow(session: AsyncSession, operation: Operation) -> None:
                 entered_by=rescue.entered_by,
             )
         )
-    if operation.kind is Kind.RESCUE_ENTER and operation.state in _IN_VAIN:
+    if operation.kind in _BOOTING and operation.state in _IN_VAIN:
         await unplan(session, operation.server)
 
 

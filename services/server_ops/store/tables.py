@@ -202,6 +202,22 @@ class ImageRow(SQLModel, table=True):
     update_time: datetime = _time()
 
 
+class TemplateRow(SQLModel, table=True):
+    """An operating system that can be installed."""
+
+    __tablename__ = "template"
+
+    name: str = Field(primary_key=True)
+    os: str
+    version: str
+    image: str
+    command_line: str
+    documents: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
+    disk_image: dict[str, str] | None = Field(sa_column=Column(JSON, nullable=True))
+    layouts: list[dict[str, str]] = Field(sa_column=Column(JSON, nullable=False))
+    update_time: datetime = _time()
+
+
 class NetbootRow(SQLModel, table=True):
     """What a server boots; a server without a row boots its disk, and never asked."""
 
@@ -231,6 +247,8 @@ class BootRow(SQLModel, table=True):
     over: bool
     contact_time: datetime | None = _time(nullable=True)
     progress: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    installation: dict[str, Any] | None = Field(sa_column=Column(JSON, nullable=True))
+    first_boot_digest: bytes = Field(index=True)
     access: bytes
 
 

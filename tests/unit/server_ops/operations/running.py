@@ -65,6 +65,9 @@ class KeptOperations:
     ) -> list[Operation]:
         raise NotImplementedError
 
+    async def newest(self, *, server: str, account: str, kind: Kind) -> Operation | None:
+        raise NotImplementedError
+
     async def ended(self, before: datetime, limit: int) -> list[UUID]:
         raise NotImplementedError
 

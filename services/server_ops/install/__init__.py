@@ -1,0 +1,1 @@
+"""Installing operating systems."""
