@@ -11,12 +11,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Trust what the machine trusts, as pip does.
 export UV_SYSTEM_CERTS := 1
 
-LAB := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio dropbear-bin jq kmod
-DEBIAN := $(LAB) postgresql curl libfaketime openssh-client
+MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio dropbear-bin jq kmod \
+  fdisk mtools syslinux syslinux-common
+DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 
-.PHONY: help up down test faults lint format gen bench lock
+.PHONY: help up lab down test faults lint format gen bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,8 +25,13 @@ help: ## List the targets
 	@echo 'Other ports:  make up UP="--public 8080 --internal 8081"'
 	@echo 'Some tests:   make test TESTS=tests/unit'
 
-up: .venv/.installed gen/descriptor.binpb ## Run everything with a simulated fleet, until Ctrl-C
-	@exec python -m lab.up $(UP)
+up: DEBIAN := $(if $(LAB),$(MACHINES))
+up: .venv/.installed gen/descriptor.binpb $(if $(LAB),debian) ## Run everything with a simulated fleet, or LAB=1 machine in QEMU
+	@exec python -m lab.up $(if $(LAB),--nodes $(LAB)) $(UP)
+
+lab: DEBIAN := $(MACHINES)
+lab: .venv/.installed gen/descriptor.binpb debian ## Add NODES=1 machine in QEMU to a running `make up`
+	@exec python -m lab.machines --nodes $(or $(NODES),1) $(UP)
 
 down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down

@@ -10,7 +10,7 @@ import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 
 TIMEOUT_SECONDS = 10.0
 
@@ -20,7 +20,7 @@ class NetworkBoot:
     """One boot. Every call raises OSError when it is refused or not answered."""
 
     url: str
-    """Where the provisioning listener is."""
+    """Where the provisioning listener is; what a script says of that is for machines in QEMU."""
     mac: str
     report_token: str = field(default_factory=lambda: secrets.token_hex(32))
     """By what the booted system is known."""
@@ -63,7 +63,8 @@ class NetworkBoot:
     def _open(
         self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Any:
-        request = urllib.request.Request(urljoin(self.url, path), data, headers or {})  # noqa: S310
+        url = urljoin(self.url, urlsplit(path)._replace(scheme="", netloc="").geturl())
+        request = urllib.request.Request(url, data, headers or {})  # noqa: S310
         return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
 
 

@@ -49,17 +49,25 @@ esac
 class Node:
     """A machine that is off at first; as a context manager, gone after."""
 
-    def __init__(self, folder: Path, *, bootfile: str, mac: str, uuid: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bootfile: str,
+        mac: str,
+        uuid: str,
+        password: str = "not-a-secret",  # noqa: S107 - a simulator's
+    ) -> None:
         """Needs a folder of its own.
 
         `bootfile` is the URL of what its network card boots, where 10.0.2.2 is this machine's
-        loopback. `mac` is the card's address.
+        loopback. `mac` is the card's address, `password` the BMC's.
         """
         self.mac = mac
         self.ssh_port = free_port()
         """Port of this machine's loopback that leads to the node's SSH server."""
         self.uuid = uuid
-        self.bmc = IpmiSim(folder)
+        self.bmc = IpmiSim(folder, password=password)
         self.disk = folder / "disk"
         """Its disk, as a file."""
         self._names = {

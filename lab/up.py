@@ -1,4 +1,7 @@
-"""`make up`: the whole system with a simulated fleet, in the foreground, until Ctrl-C."""
+"""`make up`: the whole system in the foreground, until Ctrl-C.
+
+With a simulated fleet, or with machines in QEMU (`make up LAB=1`).
+"""
 
 import argparse
 import json
@@ -9,14 +12,15 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 from f2h.server_ops.v1 import inventory_pb2
 
 from edge.process import EdgeError
-from lab import demo
+from lab import demo, machines
+from lab.node import HOST_SEEN
 from lab.ports import HOST, is_free
 from lab.process import Process
 from lab.stack import ROOT, SERVICES, Ports, Stack, StackError, write_private
@@ -40,22 +44,25 @@ def main() -> int:
     """Starts everything, prints how to use it, and waits."""
     options = _options()
     ports = Ports(**{name: getattr(options, name) for name in vars(Ports())})
-    stack = Stack(run=options.run.absolute(), ports=ports)
+    stack = Stack(run=options.run.absolute(), ports=ports, machines_see=HOST_SEEN)
     # SIGTERM ends everything as Ctrl-C does, which a shell may have switched off for us.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    fleet: Process | None = None
     try:
-        servers = demo.servers(_bmc_password(stack.run), options.bmc)
-        fleet = _start_fleet(stack.run, servers, stack.provisioning_url)
-        with stack, _pid_file(stack.run / "up.pid"):
+        with ExitStack() as exits:
+            servers, fleet = _hardware(exits, stack, options)
+            exits.enter_context(stack)
+            exits.enter_context(_pid_file(stack.run / "up.pid"))
             for server in servers:
                 stack.register(server)
             stack.account(demo.ACCOUNT)
             stack.allow_certificate()
-            stack.simulated_image("rescue", "IMAGE_KIND_RESCUE")
+            if fleet:
+                stack.simulated_image("rescue", "IMAGE_KIND_RESCUE")
+            else:
+                machines.live(stack)
             password = _password(stack)
-            key = _key(stack)
+            key = _key(stack, servers)
             env = _write_env(stack, key, password)
             banner = _BANNER.format(
                 url=stack.url,
@@ -66,16 +73,36 @@ def main() -> int:
                 key=key,
             )
             print(banner, flush=True)
-            _wait(stack, fleet)
+            _wait(stack, [fleet] if fleet else [])
     except (StackError, EdgeError) as error:
         print(f"make up: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
-    finally:
-        if fleet is not None:
-            fleet.stop()
     return 0
+
+
+def _hardware(
+    exits: ExitStack, stack: Stack, options: argparse.Namespace
+) -> tuple[list[inventory_pb2.PutServerRequest], Process | None]:
+    """The servers of the demonstration, and the process that simulates them; None: QEMU does."""
+    password = _bmc_password(stack.run)
+    servers = demo.servers(password, options.bmc)
+    if not options.nodes:
+        url = f"http://{HOST}:{stack.ports.provisioning}"
+        fleet = _start_fleet(stack.run, servers, url)
+        exits.callback(fleet.stop)
+        return servers, fleet
+    made = exits.enter_context(
+        machines.nodes(
+            stack.run / "nodes",
+            min(options.nodes, len(servers)),
+            provisioning=stack.ports.provisioning,
+            password=password,
+        )
+    )
+    pairs = zip(made, servers, strict=False)
+    return [machines.on(node, server) for node, server in pairs], None
 
 
 def _options() -> argparse.Namespace:
@@ -88,6 +115,13 @@ def _options() -> argparse.Namespace:
         default=demo.FIRST_BMC_PORT,
         metavar="PORT",
         help="UDP port of the first simulated BMC; the others follow",
+    )
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="so many machines in QEMU, 4 at most, in place of the simulated fleet",
     )
     parser.add_argument("--run", type=Path, default=ROOT / ".run", metavar="FOLDER")
     return parser.parse_args()
@@ -136,7 +170,7 @@ def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest], url: 
     return Process("fleet", command, run / "logs" / "fleet.log", {"PYTHONPATH": str(ROOT)})
 
 
-def _key(stack: Stack) -> str:
+def _key(stack: Stack, servers: list[inventory_pb2.PutServerRequest]) -> str:
     """A key that may do everything on every server of the demonstration, made once."""
     path = stack.secrets / "demo.key"
     if path.exists():
@@ -150,7 +184,7 @@ def _key(stack: Stack) -> str:
         json={
             "account": demo.ACCOUNT,
             "label": "make up",
-            "servers": [server.hostname for server in demo.servers("x")],
+            "servers": [server.hostname for server in servers],
             "capabilities": [*CATALOGUE],
         },
     )
@@ -194,10 +228,10 @@ def _write_env(stack: Stack, key: str, password: str) -> Path:
     return path
 
 
-def _wait(stack: Stack, fleet: Process) -> None:
+def _wait(stack: Stack, beside: list[Process]) -> None:
     """Returns never: ends by a signal, or by StackError when a part ended by itself."""
     while True:
-        for process in [*stack.processes.values(), fleet]:
+        for process in [*stack.processes.values(), *beside]:
             if process.poll() is not None:
                 raise StackError(f"{process.name} ended by itself: {process.last_words()}")
         if stack.edge is not None and stack.edge.poll() is not None:

@@ -1,7 +1,8 @@
-"""Builds the live system: `python -m lab.live.build FOLDER` writes FOLDER/kernel and FOLDER/initrd.
+"""Builds the lab's systems: `python -m lab.live.build FOLDER`.
 
-The kernel is Debian's for clouds, the tools are those of this machine: busybox, dropbear and jq,
-with the libraries that they need.
+FOLDER/kernel and FOLDER/initrd are the live system: rescue and installer. FOLDER/disk.raw.gz is a
+disk with a tiny installed system. The kernel is Debian's for clouds, the tools are those of this
+machine, with the libraries that they need: busybox, dropbear, jq and sfdisk.
 """
 
 import gzip
@@ -18,10 +19,22 @@ HERE = Path(__file__).parent
 KERNEL = "linux-image-cloud-amd64"
 """Depends on the newest kernel of that kind."""
 
-MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "virtio_rng")
-"""What a machine of lab.node has; what they need comes with them."""
+MODULES = (
+    *("virtio_pci", "virtio_net", "virtio_blk", "virtio_rng"),  # what a machine of lab.node has
+    *("loop", "vfat", "nls_ascii", "nls_cp437"),  # for the seed of an installed system
+)
+"""What they need comes with them."""
 
-PROGRAMS = ("dropbear", "dropbearkey", "jq")
+PROGRAMS = ("dropbear", "dropbearkey", "jq", "sfdisk")
+
+SYSLINUX = """\
+SERIAL 0 115200
+DEFAULT installed
+LABEL installed
+  KERNEL kernel
+  INITRD initrd
+  APPEND rdinit=/installed console=ttyS0
+"""
 
 PLAIN_FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
@@ -36,7 +49,7 @@ class BuildError(Exception):
 
 
 def build(target: Path) -> None:
-    """Writes `target`/kernel and `target`/initrd. Raises BuildError."""
+    """Writes the three files into `target`. Raises BuildError."""
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         package, root = Path(work, "package"), Path(work, "root")
@@ -50,6 +63,9 @@ def build(target: Path) -> None:
             give="\n".join(sorted(str(path.relative_to(root)) for path in root.rglob("*"))),
         )
         (target / "initrd").write_bytes(gzip.compress(archive, mtime=0))
+        disk = Path(work, "disk.raw")
+        _write_disk(disk, target / "kernel", target / "initrd")
+        (target / "disk.raw.gz").write_bytes(gzip.compress(disk.read_bytes(), 1, mtime=0))
 
 
 def _unpack_kernel(package: Path) -> str:
@@ -84,8 +100,8 @@ def _fill(root: Path) -> None:
     for path, content in PLAIN_FILES.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)
-    for name, path in (("init", "init"), ("udhcpc", "etc/udhcpc")):
-        shutil.copyfile(HERE / name, root / path)
+    for path in ("init", "installed", "etc/start", "etc/install", "etc/udhcpc"):
+        shutil.copyfile(HERE / Path(path).name, root / path)
         (root / path).chmod(0o755)
 
 
@@ -105,6 +121,26 @@ def _copy_modules(package: Path, root: Path, version: str) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(module, place)
     _run(["depmod", "-b", str(root), version])
+
+
+def _write_disk(disk: Path, kernel: Path, initrd: Path) -> None:
+    """A disk that boots by syslinux from its one partition."""
+    content = kernel.stat().st_size + initrd.stat().st_size
+    mebibytes = content // 2**20 + 4
+    with disk.open("wb") as empty:
+        empty.truncate(mebibytes * 2**20)
+    _run(["sfdisk", "-q", str(disk)], give="label: dos\nstart=2048, type=c, bootable\n")
+    first = ["-i", f"{disk}@@1M"]
+    sectors = mebibytes * 2048 - 2048
+    _run(["mformat", *first, "-T", str(sectors), "-h", "255", "-s", "63", "-H", "2048", "::"])
+    config = disk.with_name("syslinux.cfg")
+    config.write_text(SYSLINUX)
+    for file, name in ((kernel, "kernel"), (initrd, "initrd"), (config, "syslinux.cfg")):
+        _run(["mcopy", *first, str(file), f"::{name}"])
+    _run(["syslinux", "--install", "--offset", str(2**20), str(disk)])
+    boot_code = Path("/usr/lib/syslinux/mbr/mbr.bin").read_bytes()
+    with disk.open("r+b") as written:
+        written.write(boot_code)
 
 
 def _run(command: list[str], *, cwd: Path | None = None, give: str = "") -> bytes:

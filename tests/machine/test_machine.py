@@ -4,11 +4,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lab.node import Node
-from tests.integration.conftest import Key, System
+from tests.integration.conftest import Key, System, eventually
 
 SECONDS = 240.0
-RESCUE = ("server.details", "server.reboot", "rescue.enter", "rescue.exit")
+CAPABILITIES = (
+    *("server.details", "server.reboot", "rescue.enter", "rescue.exit"),
+    *("install.start", "install.status"),
+)
 
 
 def ended(system: System, hostname: str, key: Key, path: str, **form: Any) -> dict[str, Any]:
@@ -21,13 +26,19 @@ def ended(system: System, hostname: str, key: Key, path: str, **form: Any) -> di
     return response
 
 
+def told(system: System, hostname: str, key: Key, path: str) -> dict[str, Any]:
+    """What a GET is answered."""
+    answer: dict[str, Any] = system.rest("GET", f"/api/servers/{hostname}{path}", key).json()
+    return answer
+
+
 def ssh(node: Node, folder: Path, host_key: str, command: str) -> str:
-    """What a command says on the node, whose host key is the one that was told."""
+    """What a command says on the node, whose host key must be this one; empty: any."""
     known = folder / "known_hosts"
-    known.write_text(f"[127.0.0.1]:{node.ssh_port} {host_key}\n")
+    known.write_text(f"[127.0.0.1]:{node.ssh_port} {host_key}\n" if host_key else "")
     options = {
         "UserKnownHostsFile": known,
-        "StrictHostKeyChecking": "yes",
+        "StrictHostKeyChecking": "yes" if host_key else "no",
         "IdentityFile": folder / "id",
         "IdentitiesOnly": "yes",
         "BatchMode": "yes",
@@ -48,17 +59,24 @@ def ssh(node: Node, folder: Path, host_key: str, command: str) -> str:
     return done.stdout
 
 
-def test_a_machine_is_rescued(system: System, tmp_path: Path) -> None:
-    node = system.machine()
-    hostname = system.server(node.bmc, mac=node.mac)
-    key = system.key(hostname, capabilities=RESCUE)
+@pytest.fixture
+def identity(tmp_path: Path) -> str:
+    """The public part of a key that `ssh` logs in with."""
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "id")], check=True
     )
-    mine = (tmp_path / "id.pub").read_text().strip()
+    return (tmp_path / "id.pub").read_text().strip()
 
-    entered = ended(system, hostname, key, "/rescue/enter", ssh_keys=[mine])
-    rescue = system.rest("GET", f"/api/servers/{hostname}/rescue", key).json()
+
+def test_a_machine_is_rescued_and_installed_and_rebooted(
+    system: System, tmp_path: Path, identity: str
+) -> None:
+    node = system.machine()
+    hostname = system.server(node.bmc, mac=node.mac)
+    key = system.key(hostname, capabilities=CAPABILITIES)
+
+    entered = ended(system, hostname, key, "/rescue/enter", ssh_keys=[identity])
+    rescue = told(system, hostname, key, "/rescue")
     assert rescue["state"] == "ACTIVE"
     assert rescue["ssh_host_key_fingerprints"] == entered["ssh_host_key_fingerprints"]
     [host_key] = rescue["ssh_host_keys"]
@@ -69,4 +87,19 @@ def test_a_machine_is_rescued(system: System, tmp_path: Path) -> None:
     # Its disk is empty: it asked the network again, and was sent to its disk again.
     assert left["proof"] == "BOOT_SCRIPT"
     assert node.pid() not in {first, None}
-    assert system.rest("GET", f"/api/servers/{hostname}/rescue", key).json()["state"] == "INACTIVE"
+    assert told(system, hostname, key, "/rescue")["state"] == "INACTIVE"
+
+    form = {"template": "tiny", "confirm_hostname": hostname, "os_hostname": "web-1"}
+    installed = ended(system, hostname, key, "/install", ssh_keys=[identity], **form)
+    assert installed["proof"] == "FIRST_BOOT"
+    status = told(system, hostname, key, "/install/status")
+    assert (status["state"], status["percent"]) == ("SUCCEEDED", 100)
+    assert {step["state"] for step in status["steps"]} == {"DONE"}
+    assert any("tiny/disk.raw.gz to /dev/vda" in line for line in status["log"])
+    assert told(system, hostname, key, "")["netboot"]["boot_type"] == "HARDDISK"
+    ssh(node, tmp_path, "", "test $(hostname) = web-1 && touch /run/before")
+
+    rebooted = ended(system, hostname, key, "/reboot")
+    assert rebooted["proof"] != "PROOF_UNSPECIFIED"
+    eventually(lambda: "runs as web-1" in node.said(), SECONDS)
+    ssh(node, tmp_path, "", "test $(hostname) = web-1 && test ! -e /run/before")

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LONGEST = 256 * 1024
 """How many characters a rendered text may have."""
@@ -34,7 +35,11 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _environment() -> _Environment:
     # Text for installers, not for browsers.
-    made = _Environment(undefined=StrictUndefined, autoescape=False)
+    made = _Environment(
+        undefined=StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+    )
     made.filters["shell"] = shlex.quote
     made.filters["tojson"] = json.dumps
     return made
