@@ -1,5 +1,6 @@
 """From a scoped key to a machine that really boots, and back."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,24 @@ def told(system: System, hostname: str, key: Key, path: str) -> dict[str, Any]:
     return answer
 
 
-def ssh(node: Node, folder: Path, host_key: str, command: str) -> str:
-    """What a command says on the node, whose host key must be this one; empty: any."""
+def ssh(node: Node, folder: Path, host_key: str, command: str, password: str = "") -> str:
+    """What a command says on the node, whose host key must be this one; empty: any.
+
+    One logs in with the key of `identity`, or with a password.
+    """
     known = folder / "known_hosts"
     known.write_text(f"[127.0.0.1]:{node.ssh_port} {host_key}\n" if host_key else "")
+    ask = folder / "ask"
+    ask.write_text(f"#!/bin/sh\necho '{password}'\n")
+    ask.chmod(0o700)
     options = {
         "UserKnownHostsFile": known,
         "StrictHostKeyChecking": "yes" if host_key else "no",
+        "ConnectTimeout": "20",
+        "NumberOfPasswordPrompts": "1",
+        "PreferredAuthentications": "password" if password else "publickey",
         "IdentityFile": folder / "id",
         "IdentitiesOnly": "yes",
-        "BatchMode": "yes",
-        "ConnectTimeout": "20",
     }
     done = subprocess.run(
         [
@@ -50,6 +58,8 @@ def ssh(node: Node, folder: Path, host_key: str, command: str) -> str:
             *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
             *("root@127.0.0.1", command),
         ],
+        env={**os.environ, "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
@@ -75,12 +85,15 @@ def test_a_machine_is_rescued_and_installed_and_rebooted(
     hostname = system.server(node.bmc, mac=node.mac)
     key = system.key(hostname, capabilities=CAPABILITIES)
 
-    entered = ended(system, hostname, key, "/rescue/enter", ssh_keys=[identity])
+    entered = ended(system, hostname, key, "/rescue/enter")
     rescue = told(system, hostname, key, "/rescue")
     assert rescue["state"] == "ACTIVE"
     assert rescue["ssh_host_key_fingerprints"] == entered["ssh_host_key_fingerprints"]
     [host_key] = rescue["ssh_host_keys"]
-    assert ssh(node, tmp_path, host_key, "hostname; uname -s").split() == [hostname, "Linux"]
+    answer = system.rest("POST", f"/api/servers/{hostname}/rescue/password", key)
+    password = answer.json()["password"]
+    seen = ssh(node, tmp_path, host_key, "hostname; uname -s", password)
+    assert seen.split() == [hostname, "Linux"]
     first = node.pid()
 
     left = ended(system, hostname, key, "/rescue/exit")

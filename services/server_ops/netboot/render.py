@@ -6,6 +6,7 @@ They are the operator's, and filled with what customers chose: in a sandbox, wit
 import json
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
@@ -30,7 +31,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         raise SecurityError(f"{operator} is not available here")
 
     def is_safe_callable(self, obj: Any) -> bool:
-        return getattr(obj, "__module__", "").startswith("jinja2.")
+        return str(getattr(obj, "__module__", "")).startswith("jinja2.")
 
 
 def _environment() -> _Environment:
@@ -41,7 +42,8 @@ def _environment() -> _Environment:
         keep_trailing_newline=True,
     )
     made.filters["shell"] = shlex.quote
-    made.filters["tojson"] = json.dumps
+    # YAML knows no pairs of surrogates, by which JSON escapes what is beyond 16 bits.
+    made.filters["tojson"] = partial(json.dumps, ensure_ascii=False)
     return made
 
 
