@@ -22,12 +22,13 @@ class NetworkBoot:
     url: str
     """Where the provisioning listener is; what a script says of that is for machines in QEMU."""
     mac: str
+    uuid: str = ""
     report_token: str = field(default_factory=lambda: secrets.token_hex(32))
     """By what the booted system is known."""
 
     def script(self) -> str:
         """The script that the machine is given."""
-        query = urlencode({"mac": self.mac.replace(":", "-"), "uuid": ""})
+        query = urlencode({"mac": self.mac.replace(":", "-"), "uuid": self.uuid})
         with self._open(f"/netboot/script?{query}") as answer:
             return str(answer.read().decode())
 

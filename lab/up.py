@@ -20,7 +20,7 @@ from f2h.server_ops.v1 import inventory_pb2
 
 from edge.process import EdgeError
 from lab import demo, machines
-from lab.node import HOST_SEEN
+from lab.node import HOST_SEEN, Node
 from lab.ports import HOST, is_free
 from lab.process import Process
 from lab.stack import ROOT, SERVICES, Ports, Stack, StackError, write_private
@@ -50,7 +50,7 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as exits:
-            servers, fleet = _hardware(exits, stack, options)
+            servers, fleet, nodes = _hardware(exits, stack, options)
             exits.enter_context(stack)
             exits.enter_context(_pid_file(stack.run / "up.pid"))
             for server in servers:
@@ -72,6 +72,11 @@ def main() -> int:
                 hostname=demo.HOSTNAME,
                 key=key,
             )
+            for node, server in zip(nodes, servers, strict=False):
+                banner += (
+                    f"\n{server.hostname} is a machine in QEMU. SSH, once something runs on it:"
+                    f"\n\n  ssh -p {node.ssh_port} root@{HOST}\n"
+                )
             print(banner, flush=True)
             _wait(stack, [fleet] if fleet else [])
     except (StackError, EdgeError) as error:
@@ -84,15 +89,15 @@ def main() -> int:
 
 def _hardware(
     exits: ExitStack, stack: Stack, options: argparse.Namespace
-) -> tuple[list[inventory_pb2.PutServerRequest], Process | None]:
-    """The servers of the demonstration, and the process that simulates them; None: QEMU does."""
+) -> tuple[list[inventory_pb2.PutServerRequest], Process | None, list[Node]]:
+    """The servers of the demonstration, and what they are: a process that simulates, or QEMU."""
     password = _bmc_password(stack.run)
     servers = demo.servers(password, options.bmc)
     if not options.nodes:
         url = f"http://{HOST}:{stack.ports.provisioning}"
         fleet = _start_fleet(stack.run, servers, url)
         exits.callback(fleet.stop)
-        return servers, fleet
+        return servers, fleet, []
     made = exits.enter_context(
         machines.nodes(
             stack.run / "nodes",
@@ -102,7 +107,7 @@ def _hardware(
         )
     )
     pairs = zip(made, servers, strict=False)
-    return [machines.on(node, server) for node, server in pairs], None
+    return [machines.on(node, server) for node, server in pairs], None, made
 
 
 def _options() -> argparse.Namespace:

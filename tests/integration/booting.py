@@ -27,9 +27,9 @@ class Booting:
     """How much its BMC had executed when an operation was asked for last."""
 
     @classmethod
-    def of(cls, system: System, bmc: IpmiSim, *capabilities: str) -> Self:
-        """A new server with this BMC."""
-        hostname = system.server(bmc)
+    def of(cls, system: System, bmc: IpmiSim, *capabilities: str, **server: Any) -> Self:
+        """A new server with this BMC, registered as `server` says."""
+        hostname = system.server(bmc, **server)
         return cls(system, bmc, hostname, system.key(hostname, capabilities=capabilities))
 
     def machine(self) -> NetworkBoot:

@@ -86,6 +86,8 @@ class System:
         port: int = 0,
         hostname: str = "",
         mac: str = "",
+        uuid: str = "",
+        ip: str = "",
     ) -> str:
         """Registers a new server with this BMC, or through a proxy at `port`; its hostname."""
         number = next(self.numbers)
@@ -95,7 +97,8 @@ class System:
             inventory_pb2.PutServerRequest(
                 hostname=hostname,
                 account=account,
-                ips=[f"198.18.{high}.{low}", f"2001:db8::{number:x}"],
+                ips=[ip or f"198.18.{high}.{low}", f"2001:db8::{number:x}"],
+                uuid=uuid,
                 datacenter="EU-WEST-F2H",
                 mac=mac or f"0c:c4:7a:00:{high:02x}:{low:02x}",
                 bmc_address="127.0.0.1",

@@ -243,6 +243,17 @@ def test_it_survives_the_end_of_server_ops(own_system: System) -> None:
     assert installing.bmc.executed() == ["power_0", "power_1"]
 
 
+def test_it_is_called_back_while_its_bmc_is_silent(system: System, templates: None) -> None:
+    bmc = system.bmc()
+    bmc.stop()
+    installing = Installing.of(system, bmc, *INSTALL)
+    name = installing.install("streamed")
+    called_back = installing.call("POST", "/install/cancel").json()
+    assert (called_back["name"], called_back["error"]["code"]) == (name, 1)
+    assert installing.status()["state"] == "CANCELLED"
+    assert installing.server()["netboot"]["boot_type"] == "HARDDISK"
+
+
 def test_it_is_called_back_only_before_the_machine_is_touched(installing: Installing) -> None:
     refusal = installing.call("POST", "/install/cancel")
     assert (refusal.status_code, reason(refusal)) == (404, "NOT_FOUND")

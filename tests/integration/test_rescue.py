@@ -98,6 +98,13 @@ def test_the_password_is_read_once_and_kept_as_a_hash_alone(rescued: Rescued) ->
     assert rescued.rescue()["password_readable"] is False
     again = rescued.call("POST", "/rescue/password")
     assert (again.status_code, reason(again)) == (404, "NOT_FOUND")
+    stack = rescued.system.stack
+    written = [each for each in stack.run.rglob("*") if each.suffix in {".db", ".db-wal", ".log"}]
+    assert written
+    for path in written:
+        content = path.read_bytes()
+        assert password.encode() not in content
+        assert machine.report_token.encode() not in content
 
 
 def test_what_is_in_rescue_cannot_enter_and_what_is_not_cannot_leave(rescued: Rescued) -> None:
@@ -235,6 +242,78 @@ def test_bad_input_is_refused_at_once(rescued: Rescued, form: dict[str, Any], sa
     assert (answer.status_code, reason(answer)) == (400, "INVALID_REQUEST")
     assert says in answer.text
     assert rescued.rescue()["state"] == "INACTIVE"
+
+
+def test_an_address_of_a_server_speaks_for_that_server_alone(
+    rescued: Rescued, system: System
+) -> None:
+    name = rescued.asked("/rescue/enter")
+    machine = rescued.booting()
+    token = token_in(machine.script())
+    assert token
+    # Every call comes from loopback here: as long as that is another server's address, it is its.
+    other = system.server(system.bmc(), hostname="ns-loopback.fleet.example.net", ip="127.0.0.1")
+    with refused(404, "NOT_FOUND"):
+        machine.script()
+    with refused(401, "CREDENTIAL_INVALID"):
+        machine.begin(token)
+    assert system.noc("DELETE", f"/api/noc/servers/{other}").status_code == 200
+    machine.begin(token)
+    machine.report("READY", ssh_host_keys=[host_key()])
+    assert "response" in rescued.ended(name)
+
+
+def test_what_an_account_booted_is_none_of_the_next_ones_business(
+    rescued: Rescued, system: System
+) -> None:
+    machine = rescued.enter()
+    system.account("next")
+    system.server(rescued.bmc, account="next", hostname=rescued.hostname)
+    theirs = system.key(rescued.hostname, account="next", capabilities=RESCUE)
+    path = f"/api/servers/{rescued.hostname}/rescue"
+    assert system.rest("GET", path, theirs).json()["state"] == "INACTIVE"
+    refusal = system.rest("POST", f"{path}/password", theirs)
+    assert reason(refusal) == "RESCUE_NOT_ACTIVE"
+    with refused(401, "CREDENTIAL_INVALID"):
+        machine.report("ALIVE")
+
+
+def test_a_machine_is_known_by_its_uuid_too(system: System, bmc: IpmiSim) -> None:
+    uuid = "4c4c4544-0051-3610-8052-b4c04f4d3132"
+    rescued = Rescued.of(system, bmc, *RESCUE, uuid=uuid)
+    name = rescued.asked("/rescue/enter")
+    machine = rescued.booting()
+    machine.mac, machine.uuid = "02:00:00:00:00:01", uuid.upper()
+    begin(machine)
+    machine.report("READY", ssh_host_keys=[host_key()])
+    assert "response" in rescued.ended(name)
+
+
+def test_a_server_boots_an_image_at_every_start_if_the_noc_says_so(
+    rescued: Rescued, system: System
+) -> None:
+    system.stack.simulated_image("diskless", "IMAGE_KIND_NETWORK")
+    path = f"/api/noc/servers/{rescued.hostname}/netboot"
+
+    def boots(boot_type: str, image: str) -> Any:
+        return system.noc("PUT", path, json={"boot_type": boot_type, "image": image})
+
+    for image, boot_type in (("rescue", "NETWORK"), ("", "NETWORK"), ("diskless", "HARDDISK")):
+        refusal = boots(boot_type, image)
+        assert (refusal.status_code, reason(refusal)) == (400, "INVALID_REQUEST")
+    told = boots("NETWORK", "diskless").json()
+    assert (told["boot_type"], told["once"], told["kernel"]) == (
+        "NETWORK",
+        False,
+        "diskless/kernel",
+    )
+    for _ in range(2):
+        script = rescued.machine().script()
+        assert "/images/diskless/kernel" in script
+        assert token_in(script) is None
+    assert rescued.server()["netboot"]["last_boot_type"] == "NETWORK"
+    boots("HARDDISK", "")
+    assert "sanboot" in rescued.machine().script()
 
 
 def test_a_machine_that_nobody_knows_boots_nothing_of_ours(system: System) -> None:

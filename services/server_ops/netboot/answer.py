@@ -44,7 +44,11 @@ class Begun:
 
 
 class AnswerMachines:
-    """Tells machines what to boot, and takes what they report."""
+    """Tells machines what to boot, and takes what they report.
+
+    Every call says the `address` that it came from. One that is registered for a server speaks for
+    that server alone, whatever it shows.
+    """
 
     def __init__(
         self,
@@ -63,10 +67,10 @@ class AnswerMachines:
         self._url = url
         self._to_disk = to_disk
 
-    async def script(self, mac: str, uuid: str) -> str | None:
+    async def script(self, mac: str, uuid: str, address: str) -> str | None:
         """The iPXE script for a machine; None when it is no server of ours."""
         hostname = await self._netboots.machine(mac, uuid)
-        if hostname is None:
+        if hostname is None or await self._is_another(hostname, address):
             return None
         netboot = await self._netboots.find(hostname)
         script = await self._script(netboot)
@@ -104,16 +108,14 @@ class AnswerMachines:
             "first_boot_url": f"{self._url}/netboot/first-boot/{access.first_boot_token}",
         }
 
-    async def document(self, token: str, name: str) -> str:
+    async def document(self, token: str, name: str, address: str) -> str:
         """A document for the installer that shows the token of its script.
 
         With the first one the installer has begun. Raises TokenInvalid when nobody has the token
         or there is no such document, and TokenUsed after the installer's first report.
         """
-        found = await self._netboots.by_token(digest(token))
-        if found is None or found.installation is None:
-            raise TokenInvalid
-        if name not in found.installation.documents:
+        found = await self._own(await self._netboots.by_token(digest(token)), address)
+        if found.installation is None or name not in found.installation.documents:
             raise TokenInvalid
         if found.progress.first_report_time:
             raise TokenUsed
@@ -122,22 +124,20 @@ class AnswerMachines:
         names = self._names(found.installation, access, token)
         return render(found.installation.documents[name], names)
 
-    async def first_boot(self, token: str) -> None:
+    async def first_boot(self, token: str, address: str) -> None:
         """Keeps that an installed system has started. Raises TokenInvalid and TokenUsed."""
-        found = await self._netboots.by_first_boot_token(digest(token))
-        if found is None or found.over:
+        found = await self._own(await self._netboots.by_first_boot_token(digest(token)), address)
+        if found.over:
             raise TokenInvalid
         now = self._clock()
         await self._netboots.update(found.operation, lambda b: first_booted(b, now))
 
-    async def begin(self, token: str, report_token: str) -> Begun:
+    async def begin(self, token: str, report_token: str, address: str) -> Begun:
         """What the machine that begins is to do.
 
         Raises TokenInvalid, and TokenUsed when another system has begun with this token.
         """
-        found = await self._netboots.by_token(digest(token))
-        if found is None:
-            raise TokenInvalid
+        found = await self._own(await self._netboots.by_token(digest(token)), address)
         await self._begin(found, report_token)
         access = await self._netboots.access(found.operation)
         seeds = {}
@@ -158,16 +158,26 @@ class AnswerMachines:
         # The next start is from disk again.
         await self._netboots.put(found.hostname, Netboot())
 
-    async def report(self, report_token: str, report: Report) -> None:
+    async def report(self, report_token: str, report: Report, address: str) -> None:
         """Keeps what a booted system says. Raises TokenInvalid."""
-        found = await self._netboots.by_report_token(digest(report_token))
-        if found is None:
-            raise TokenInvalid
+        found = await self._own(await self._netboots.by_report_token(digest(report_token)), address)
         now = self._clock()
         if found.over:
             await self._netboots.update(found.operation, lambda b: heard(b, now))
             raise TokenInvalid
         await self._netboots.update(found.operation, lambda b: reported(b, report, now))
+
+    async def _own(self, boot: Boot | None, address: str) -> Boot:
+        if boot is None or await self._is_another(boot.hostname, address):
+            raise TokenInvalid
+        return boot
+
+    async def _is_another(self, hostname: str, address: str) -> bool:
+        owner = await self._netboots.owner(address) if address else None
+        if owner in {None, hostname}:
+            return False
+        log.warning("machine spoke for another", server=hostname, machine=owner)
+        return True
 
 
 def _report_token(token: str) -> str:

@@ -215,6 +215,10 @@ class Netboots(Protocol):
         """The hostname of the one server with this UUID, or else MAC address; None: no such one."""
         ...
 
+    async def owner(self, address: str) -> str | None:
+        """The hostname of the server that an IP address is registered for; None: of none."""
+        ...
+
     async def plan(self, boot: Boot, access: Access) -> None:
         """Keeps a boot, in place of one that the operation planned before: its server boots it,
         and the systems that it booted before are not wanted.

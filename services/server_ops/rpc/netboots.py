@@ -7,6 +7,7 @@ from f2h.server_ops.v1 import netboot_pb2, netboot_pb2_grpc
 from google.api import httpbody_pb2
 from google.protobuf import empty_pb2
 
+from services.runtime.call import current_call
 from services.runtime.errors import ApiError
 from services.server_ops.netboot.answer import AnswerMachines, Begun
 from services.server_ops.netboot.boot import Event, Report, TokenInvalid, TokenUsed
@@ -24,7 +25,7 @@ class NetbootServicer(netboot_pb2_grpc.NetbootServiceServicer):
     ) -> httpbody_pb2.HttpBody:
         """The script, as iPXE reads it."""
         mac = request.mac.lower().replace("-", ":")
-        script = await self._answer.script(mac, request.uuid.lower())
+        script = await self._answer.script(mac, request.uuid.lower(), current_call().address)
         if script is None:
             text = "No server, or more than one, is registered with this MAC address or UUID."
             raise ApiError(Reason.NOT_FOUND, text)
@@ -35,7 +36,9 @@ class NetbootServicer(netboot_pb2_grpc.NetbootServiceServicer):
     ) -> netboot_pb2.BeginBootResponse:
         """What the booted system is to do."""
         try:
-            begun = await self._answer.begin(request.token, request.report_token)
+            begun = await self._answer.begin(
+                request.token, request.report_token, current_call().address
+            )
         except (TokenInvalid, TokenUsed) as wrong:
             raise _refusal(wrong) from None
         return netboot_pb2.BeginBootResponse(
@@ -51,7 +54,9 @@ class NetbootServicer(netboot_pb2_grpc.NetbootServiceServicer):
     ) -> httpbody_pb2.HttpBody:
         """The document, as the installer reads it."""
         try:
-            text = await self._answer.document(request.token, request.document)
+            text = await self._answer.document(
+                request.token, request.document, current_call().address
+            )
         except (TokenInvalid, TokenUsed) as wrong:
             raise _refusal(wrong) from None
         return httpbody_pb2.HttpBody(content_type="text/plain", data=text.encode())
@@ -61,7 +66,7 @@ class NetbootServicer(netboot_pb2_grpc.NetbootServiceServicer):
     ) -> empty_pb2.Empty:
         """Keeps that the installed system has started."""
         try:
-            await self._answer.first_boot(request.token)
+            await self._answer.first_boot(request.token, current_call().address)
         except (TokenInvalid, TokenUsed) as wrong:
             raise _refusal(wrong) from None
         return empty_pb2.Empty()
@@ -78,7 +83,7 @@ class NetbootServicer(netboot_pb2_grpc.NetbootServiceServicer):
             log=tuple(request.log),
         )
         try:
-            await self._answer.report(request.report_token, report)
+            await self._answer.report(request.report_token, report, current_call().address)
         except TokenInvalid as wrong:
             raise _refusal(wrong) from None
         return empty_pb2.Empty()

@@ -16,7 +16,7 @@ from services.runtime.sealing import Sealer
 from services.server_ops.netboot.boot import Access, Boot, Installation, Progress
 from services.server_ops.netboot.image import Image
 from services.server_ops.netboot.netboot import BootType, LastBoot, Netboot
-from services.server_ops.store.tables import BootRow, NetbootRow, ServerRow
+from services.server_ops.store.tables import BootRow, NetbootRow, ServerIpRow, ServerRow
 
 _IMAGE: TypeAdapter[Image] = TypeAdapter(Image)
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
@@ -56,6 +56,11 @@ class SqlNetboots:
                 if rows:
                     return str(rows[0].hostname) if len(rows) == 1 else None
         return None
+
+    async def owner(self, address: str) -> str | None:
+        query = select(col(ServerIpRow.hostname)).where(col(ServerIpRow.ip) == address)
+        rows = await self._database.fetch(query)
+        return str(rows[0].hostname) if rows else None
 
     async def plan(self, boot: Boot, access: Access) -> None:
         async with self._database.write() as session:

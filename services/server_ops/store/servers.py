@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.runtime.database import Database, utc
@@ -50,6 +51,8 @@ _VIEW = (
     .outerjoin(OperationRow, (col(OperationRow.server) == col(ServerRow.hostname)) & HOLDS)
     .outerjoin(NetbootRow, col(NetbootRow.hostname) == col(ServerRow.hostname))
 )
+
+_BOOTED = (NetbootRow, BootRow, RescueRow)
 
 _FIND = _VIEW.where(col(ServerRow.hostname) == bindparam("hostname"))
 """Built once: every call of a customer needs it."""
@@ -141,6 +144,9 @@ class SqlServers:
                 bmc_credentials=self._sealer.seal(server.hostname, _pack(username, password)),
                 create_time=earlier.create_time if earlier else server.create_time,
             )
+            if earlier and earlier.account != server.account:
+                # What the account before booted on it is none of the next one's business.
+                await _forget(session, server.hostname, *_BOOTED)
             await session.merge(row)
             await session.flush()
             # Asked at once, and as if nothing were known: it may be another BMC.
@@ -173,8 +179,7 @@ class SqlServers:
             holder = (await session.execute(holding)).scalar_one_or_none()
             if holder is not None:
                 raise ServerBusy(f"operations/{holder}")
-            for table in (ServerIpRow, BmcStatusRow, NetbootRow, BootRow, RescueRow):
-                await session.execute(delete(table).where(col(table.hostname) == hostname))
+            await _forget(session, hostname, ServerIpRow, BmcStatusRow, *_BOOTED)
             await session.delete(row)
         return True
 
@@ -200,6 +205,11 @@ def _view(row: Row[*tuple[Any, ...]]) -> ServerView:
     )
     operation = f"operations/{row.current_operation}" if row.current_operation else ""
     return ServerView(server, operation, netboot_of(row) if row.boot_type else Netboot())
+
+
+async def _forget(session: AsyncSession, hostname: str, *tables: Any) -> None:
+    for table in tables:
+        await session.execute(delete(table).where(col(table.hostname) == hostname))
 
 
 def _pack(username: bytes, password: bytes) -> bytes:
