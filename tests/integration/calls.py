@@ -99,6 +99,8 @@ def request(rpc: contract.Rpc, **values: Any) -> Message:
     if rpc.service == "f2h.auth.v1.AuditService" and "attempt" in fields:
         fields["attempt"] = "1"
     fields |= {name: value for name, value in values.items() if name in descriptor.fields_by_name}
+    if "confirm_hostname" in fields:
+        fields["confirm_hostname"] = fields["hostname"]
     json_format.ParseDict(fields, message)
     return message
 

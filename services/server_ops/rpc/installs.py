@@ -49,6 +49,7 @@ class InstallServicer(install_pb2_grpc.InstallServiceServicer):
         self, request: install_pb2.StartInstallRequest, _context: Any
     ) -> operations_pb2.Operation:
         """Accepts an installation."""
+        await self._check_owner(request.hostname)
         template = await self._templates.find(request.template)
         if template is None:
             raise invalid("template", "must be the name of a template: see /api/install/templates")
@@ -121,11 +122,14 @@ class InstallServicer(install_pb2_grpc.InstallServiceServicer):
         )
 
     async def _newest(self, hostname: str) -> Operation | None:
+        await self._check_owner(hostname)
         account = current_caller().account
-        view = await self._servers.find(hostname)
-        if view is None or view.server.account != account:
-            raise server_not_granted(hostname)
         return await self._operations.newest(server=hostname, account=account, kind=Kind.INSTALL)
+
+    async def _check_owner(self, hostname: str) -> None:
+        view = await self._servers.find(hostname)
+        if view is None or view.server.account != current_caller().account:
+            raise server_not_granted(hostname)
 
 
 def _pack(template: Template) -> install_pb2.InstallTemplate:

@@ -47,6 +47,7 @@ class RescueServicer(rescue_pb2_grpc.RescueServiceServicer):
         self, request: rescue_pb2.EnterRescueRequest, _context: Any
     ) -> operations_pb2.Operation:
         """Accepts to boot a server into rescue."""
+        await self._check_owner(request.hostname)
         image = await self._image(request.image)
         return await self._accepted(
             operation_request(
@@ -118,10 +119,13 @@ class RescueServicer(rescue_pb2_grpc.RescueServiceServicer):
             ) from None
 
     async def _of_caller(self, hostname: str) -> Rescue:
+        await self._check_owner(hostname)
+        return await self._rescues.find(hostname)
+
+    async def _check_owner(self, hostname: str) -> None:
         view = await self._servers.find(hostname)
         if view is None or view.server.account != current_caller().account:
             raise server_not_granted(hostname)
-        return await self._rescues.find(hostname)
 
     async def _image(self, name: str) -> str:
         image = await self._images.find(name or self._default_image)
