@@ -22,6 +22,9 @@ from lab.bmc import SimulatedBmc
 from lab.booting import NetworkBoot
 from lab.machine import Machine
 
+LOOK_SECONDS = 0.5
+"""How late a machine may be with what it does by itself."""
+
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -48,7 +51,10 @@ def main() -> None:
     ]
     print(f"{len(bmcs)} BMCs listen", flush=True)
     while True:
-        Session.wait_for_rsp(1)
+        Session.wait_for_rsp(LOOK_SECONDS)
+        # What a machine does by itself it does although nobody asks its BMC.
+        for bmc in bmcs:
+            bmc.machine.advance()
 
 
 def _machine(url: str, mac: str, boot_seconds: float) -> Machine:

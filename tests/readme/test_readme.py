@@ -78,6 +78,12 @@ def test_the_readmes_commands_work_one_after_the_other(up: tuple[Path, Ports]) -
     assert '"idle_seconds":' in done.stdout
     assert '"records":[{' in done.stdout
     assert '"users":[{' in done.stdout
+    # The rescue that they asked for is entered: by a simulated machine that really calls home.
+    state = "curl -sS $F2H_URL/api/servers/ns5010021.ip-198-51-100.us/rescue"
+    look = f'source .run/demo.env\n{state} -H "X-API-Key: $F2H_API_KEY"'
+    eventually(
+        lambda: '"ACTIVE"' in subprocess.check_output(["bash", "-c", look], cwd=folder, text=True)
+    )
 
 
 def test_the_readmes_python_works(up: tuple[Path, Ports]) -> None:
