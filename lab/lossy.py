@@ -94,8 +94,16 @@ class LossyProxy:
             self._clients[back] = client
         if self._survives(datagram, Direction.REQUEST):
             for each in self.mangle(datagram, Direction.REQUEST):
-                with suppress(ConnectionError):  # the BMC is not listening
-                    self._backs[client].send(each)
+                self._send(self._backs[client], each)
+
+    @staticmethod
+    def _send(to_socket: socket.socket, datagram: bytes) -> None:
+        try:
+            to_socket.send(datagram)
+        except ConnectionError:
+            # That nobody listened to a datagram before is told now, and this one did not leave.
+            with suppress(ConnectionError):
+                to_socket.send(datagram)
 
     def _survives(self, datagram: bytes, direction: Direction) -> bool:
         lost = self._random.random() < self.loss or self.drop(datagram, direction)
