@@ -65,8 +65,8 @@ class NetworkBoot:
         self, path: str, data: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Any:
         url = urljoin(self.url, urlsplit(path)._replace(scheme="", netloc="").geturl())
-        request = urllib.request.Request(url, data, headers or {})  # noqa: S310
-        return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        request = urllib.request.Request(url, data, headers or {})  # noqa: S310 - our own
+        return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310 - our own
 
 
 def token_in(script: str) -> str | None:

@@ -159,13 +159,12 @@ def test_a_machine_that_does_not_come_into_rescue_is_told_and_can_be_tried_again
 
 def test_a_machine_that_stays_in_rescue_is_told(rescued: Rescued) -> None:
     machine = rescued.enter()
-    rescued.bmc.ignores_commands = False
     name = rescued.asked("/rescue/exit")
 
     def calls_on() -> bool:
         with refused(401, "CREDENTIAL_INVALID"):
             machine.report("ALIVE")
-        return bool(rescued.call("GET", f"/../../{name}").json()["done"])
+        return bool(rescued.system.rest("GET", f"/api/{name}", rescued.key).json()["done"])
 
     eventually(lambda: rescued.bmc.executed() == ["power_0", "power_1"] * 2)
     eventually(calls_on)

@@ -78,7 +78,8 @@ class InstallServer:
 
     async def _check(self, operation: Operation, index: int) -> Observation:
         template = await self._template(operation)
-        await self._boots.image(template.image)
+        image = await self._boots.image(template.image)
+        await self._boots.verify(image.name, *image.files)
         if template.disk_image:
             await self._boots.verify(template.name, template.disk_image)
         return await self._chassis.look(operation, index)

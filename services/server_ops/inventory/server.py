@@ -106,10 +106,18 @@ def canonical_ip(text: str) -> str:
     return str(ip_address(text))
 
 
+async def view_of(servers: Servers, hostname: str, account: str) -> ServerView:
+    """A server of the account. Raises ApiError(SERVER_NOT_GRANTED)."""
+    view = await servers.find(hostname)
+    if view is None or view.server.account != account:
+        raise server_not_granted(hostname)
+    return view
+
+
 async def bmc_of(servers: Servers, hostname: str, account: str) -> BmcEndpoint:
     """The BMC of a server of the account. Raises ApiError(SERVER_NOT_GRANTED)."""
-    view = await servers.find(hostname)
+    await view_of(servers, hostname, account)
     endpoint = await servers.bmc(hostname)
-    if view is None or endpoint is None or view.server.account != account:
+    if endpoint is None:
         raise server_not_granted(hostname)
     return endpoint

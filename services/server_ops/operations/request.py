@@ -6,10 +6,9 @@ from uuid import UUID
 
 from f2h.access.v1.reason_pb2 import Reason
 
-from services.runtime.call import server_not_granted
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
-from services.server_ops.inventory.server import Servers
+from services.server_ops.inventory.server import Servers, view_of
 from services.server_ops.operations.operation import Kind, Operation, Step
 from services.server_ops.operations.repository import Operations, RequestIdReused, ServerHeld
 from services.server_ops.operations.states import State
@@ -55,9 +54,7 @@ class RequestOperation:
 
         Raises ApiError: SERVER_NOT_GRANTED, SERVER_BUSY naming the holder, REQUEST_ID_REUSED.
         """
-        view = await self._servers.find(request.hostname)
-        if view is None or view.server.account != request.account:
-            raise server_not_granted(request.hostname)
+        await view_of(self._servers, request.hostname, request.account)
         now = self._clock()
         operation = Operation(
             id=self._new_id(),

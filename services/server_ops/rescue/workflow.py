@@ -59,7 +59,8 @@ class EnterRescue:
         }
 
     async def _check(self, operation: Operation, index: int) -> Observation:
-        await self._boots.image(operation.parameters["image"])
+        image = await self._boots.image(operation.parameters["image"])
+        await self._boots.verify(image.name, *image.files)
         return await self._chassis.look(operation, index)
 
     async def _plan(self, operation: Operation, _index: int) -> None:

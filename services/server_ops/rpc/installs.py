@@ -7,13 +7,13 @@ from f2h.server_ops.v1 import install_pb2, install_pb2_grpc, operation_pb2
 from google.longrunning import operations_pb2
 
 from services.runtime import timestamps
-from services.runtime.call import current_caller, server_not_granted
+from services.runtime.call import current_caller
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError, invalid
 from services.runtime.paging import decode_token, encode_token, page_size
 from services.server_ops.install.template import Template, Templates
 from services.server_ops.install.workflow import STEPS
-from services.server_ops.inventory.server import Servers
+from services.server_ops.inventory.server import Servers, view_of
 from services.server_ops.netboot.boot import Netboots
 from services.server_ops.operations.cancel import CancelOperation
 from services.server_ops.operations.operation import Kind, Operation
@@ -127,9 +127,7 @@ class InstallServicer(install_pb2_grpc.InstallServiceServicer):
         return await self._operations.newest(server=hostname, account=account, kind=Kind.INSTALL)
 
     async def _check_owner(self, hostname: str) -> None:
-        view = await self._servers.find(hostname)
-        if view is None or view.server.account != current_caller().account:
-            raise server_not_granted(hostname)
+        await view_of(self._servers, hostname, current_caller().account)
 
 
 def _pack(template: Template) -> install_pb2.InstallTemplate:

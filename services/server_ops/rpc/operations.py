@@ -9,10 +9,10 @@ from f2h.server_ops.v1 import operation_pb2, operation_pb2_grpc
 from google.longrunning import operations_pb2
 
 from services.runtime.access import capability_missing
-from services.runtime.call import current_caller, server_not_granted
+from services.runtime.call import current_caller
 from services.runtime.errors import ApiError
 from services.runtime.paging import encode_token, page_size
-from services.server_ops.inventory.server import Servers
+from services.server_ops.inventory.server import Servers, view_of
 from services.server_ops.operations.cancel import CancelOperation
 from services.server_ops.operations.operation import Kind, Operation
 from services.server_ops.operations.repository import Operations
@@ -51,9 +51,7 @@ class OperationServicer(operation_pb2_grpc.OperationServiceServicer):
     ) -> operation_pb2.ListOperationsResponse:
         """A page of a server's operations."""
         account = current_caller().account
-        view = await self._servers.find(request.hostname)
-        if view is None or view.server.account != account:
-            raise server_not_granted(request.hostname)
+        await view_of(self._servers, request.hostname, account)
         size = page_size(request.page_size)
         found = await self._operations.page(
             server=request.hostname,

@@ -7,9 +7,9 @@ from f2h.server_ops.v1 import rescue_pb2, rescue_pb2_grpc
 from google.longrunning import operations_pb2
 
 from services.runtime import timestamps
-from services.runtime.call import current_caller, server_not_granted
+from services.runtime.call import current_caller
 from services.runtime.errors import ApiError, invalid
-from services.server_ops.inventory.server import Servers
+from services.server_ops.inventory.server import Servers, view_of
 from services.server_ops.netboot.boot import Netboots
 from services.server_ops.netboot.image import ImageKind, Images
 from services.server_ops.operations.operation import Kind
@@ -123,9 +123,7 @@ class RescueServicer(rescue_pb2_grpc.RescueServiceServicer):
         return await self._rescues.find(hostname)
 
     async def _check_owner(self, hostname: str) -> None:
-        view = await self._servers.find(hostname)
-        if view is None or view.server.account != current_caller().account:
-            raise server_not_granted(hostname)
+        await view_of(self._servers, hostname, current_caller().account)
 
     async def _image(self, name: str) -> str:
         image = await self._images.find(name or self._default_image)

@@ -5,9 +5,9 @@ from typing import Any
 from f2h.server_ops.v1 import server_pb2, server_pb2_grpc
 
 from services.runtime import timestamps
-from services.runtime.call import current_caller, server_not_granted
+from services.runtime.call import current_caller
 from services.runtime.paging import decode_token, encode_token, page_size
-from services.server_ops.inventory.server import Servers, ServerView
+from services.server_ops.inventory.server import Servers, ServerView, view_of
 from services.server_ops.rpc.netboot_message import pack_netboot
 
 
@@ -21,10 +21,7 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
         self, request: server_pb2.GetServerRequest, _context: Any
     ) -> server_pb2.Server:
         """The server, if it is granted and the account's."""
-        view = await self._servers.find(request.hostname)
-        if view is None or view.server.account != current_caller().account:
-            raise server_not_granted(request.hostname)
-        return _pack(view)
+        return _pack(await view_of(self._servers, request.hostname, current_caller().account))
 
     async def ListServers(
         self, request: server_pb2.ListServersRequest, _context: Any

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pykickstart.parser import KickstartParser
 from pykickstart.version import RHEL9, makeVersion
@@ -27,6 +27,7 @@ def test_what_a_customer_chose_is_text_and_nothing_else(chosen: str) -> None:
     assert yaml.safe_load(rendered) == chosen
 
 
+@settings(deadline=None)  # A process is started each time.
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_a_shell_sees_one_word(chosen: str) -> None:
     rendered = render("printf %s {{ hostname | shell }}", {"hostname": chosen})
