@@ -311,6 +311,16 @@ def test_a_server_boots_an_image_at_every_start_if_the_noc_says_so(
         assert "/images/diskless/kernel" in script
         assert token_in(script) is None
     assert rescued.server()["netboot"]["last_boot_type"] == "NETWORK"
+
+    rescued.enter()
+    assert rescued.server()["netboot"]["image"] == "diskless"
+    name = rescued.asked("/rescue/exit")
+    assert "/images/diskless/kernel" in rescued.booting().script()
+    assert rescued.ended(name)["response"]["proof"] == "BOOT_SCRIPT"
+    rescued.enter()
+    assert "/images/diskless/kernel" in rescued.machine().script()
+    assert rescued.rescue()["state"] == "INACTIVE"
+
     boots("HARDDISK", "")
     assert "sanboot" in rescued.machine().script()
 

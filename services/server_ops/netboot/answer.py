@@ -56,16 +56,16 @@ class AnswerMachines:
         images: Images,
         clock: Clock,
         url: str,
-        to_disk: Callable[[str], Awaitable[None]],
+        left: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`url` is where machines reach the provisioning listener; `to_disk` is told of servers
-        that were sent on to their disks.
+        """`url` is where machines reach the provisioning listener; `left` is told of servers
+        that were sent on to what they boot at every start.
         """
         self._netboots = netboots
         self._images = images
         self._clock = clock
         self._url = url
-        self._to_disk = to_disk
+        self._left = left
 
     async def script(self, mac: str, uuid: str, address: str) -> str | None:
         """The iPXE script for a machine; None when it is no server of ours."""
@@ -76,8 +76,8 @@ class AnswerMachines:
         script = await self._script(netboot)
         told = netboot.boot_type if script else BootType.HARDDISK
         await self._netboots.booted(hostname, LastBoot(told, self._clock()))
-        if script is None:
-            await self._to_disk(hostname)
+        if script is None or not netboot.once:
+            await self._left(hostname)
         log.info("machine asked what to boot", server=hostname, told=told)
         return script or HARDDISK
 
@@ -155,8 +155,7 @@ class AnswerMachines:
             # Whoever it is: a system of this boot is there, and an exit waits for it to be gone.
             await self._netboots.update(found.operation, lambda b: heard(b, now))
             raise
-        # The next start is from disk again.
-        await self._netboots.put(found.hostname, Netboot())
+        await self._netboots.begun(found.hostname)
 
     async def report(self, report_token: str, report: Report, address: str) -> None:
         """Keeps what a booted system says. Raises TokenInvalid."""

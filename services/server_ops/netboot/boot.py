@@ -204,7 +204,11 @@ class Netboots(Protocol):
         ...
 
     async def put(self, hostname: str, netboot: Netboot) -> None:
-        """Sets what the server boots; what it booted last stays."""
+        """Sets what the server boots at every start; what it booted last stays."""
+        ...
+
+    async def begun(self, hostname: str) -> None:
+        """Forgets what was planned for one start, which has begun."""
         ...
 
     async def booted(self, hostname: str, last: LastBoot) -> None:
@@ -226,7 +230,7 @@ class Netboots(Protocol):
         ...
 
     async def unplan(self, hostname: str) -> None:
-        """Lets the server boot its disk: the systems that it booted before are not wanted."""
+        """Forgets what was planned: the systems that the server booted before are not wanted."""
         ...
 
     async def boot(self, operation: UUID) -> Boot | None:

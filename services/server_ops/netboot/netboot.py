@@ -33,7 +33,7 @@ class Netboot:
     kernel: str = ""
     """Path of its kernel, below the image server's root."""
     operation: UUID | None = None
-    """Whose boot it is: for one start only, and then HARDDISK again. None: for every start."""
+    """Whose boot it is: for one start only. None: for every start."""
     last_boot: LastBoot | None = None
 
     @property

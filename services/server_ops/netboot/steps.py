@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from services.runtime.clock import Clock
+from services.server_ops.bmc.boot import BootDevice
 from services.server_ops.netboot.boot import (
     Access,
     Boot,
@@ -109,9 +110,11 @@ class BootSteps:
             boot = replace(boot, installation=installation, first_boot_digest=first_boot)
         await self._netboots.plan(boot, access)
 
-    async def unplan(self, operation: Operation) -> None:
-        """Lets the machine boot its disk from now on."""
+    async def unplan(self, operation: Operation) -> BootDevice:
+        """Lets the machine boot what it does at every start, and tells from where that comes."""
         await self._netboots.unplan(operation.server)
+        netboot = await self._netboots.find(operation.server)
+        return BootDevice.DISK if netboot.boot_type is BootType.HARDDISK else BootDevice.NETWORK
 
     async def ready(self, operation: Operation, _index: int) -> Progress:
         """What the booted system said when it could be used. Raises OperationFailed."""
@@ -154,20 +157,20 @@ class BootSteps:
             boot = await self._netboots.boot(booted_by) if booted_by else None
             if boot and boot.contact_time and boot.contact_time > late:
                 text = (
-                    f"The machine was restarted to boot from disk, and is in {boot.image.name} "
+                    f"The machine was restarted to leave it, and is in {boot.image.name} "
                     f"({boot.boot_type}) again."
                 )
                 raise failed("WRONG_SYSTEM", text, booted=boot.boot_type)
-            if await self._sent_to_disk(operation):
+            if await self._sent_elsewhere(operation):
                 return Gone.BOOT_SCRIPT
             await asyncio.sleep(self._patience.poll_seconds)
         return Gone.SILENCE
 
-    async def _sent_to_disk(self, operation: Operation) -> bool:
+    async def _sent_elsewhere(self, operation: Operation) -> bool:
         last = (await self._netboots.find(operation.server)).last_boot
         return (
             last is not None
-            and last.boot_type is BootType.HARDDISK
+            and last.boot_type in {BootType.HARDDISK, BootType.NETWORK}
             and operation.sent_time is not None
             and last.time > operation.sent_time
         )

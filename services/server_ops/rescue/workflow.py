@@ -28,7 +28,7 @@ ENTER_STEPS = (
 
 EXIT_STEPS = (
     "check the BMC and the power state",
-    "let the machine boot from disk",
+    "let the machine boot what it did before",
     "restart the machine",
     "see the machine restart",
     "see that the rescue system is gone",
@@ -84,15 +84,15 @@ class ExitRescue:
     async def __call__(self, run: Run) -> Mapping[str, str]:
         """See workflow.Act: the `proof` that the rescue system is gone, and the `exit_time`."""
         before = await run.step(0, self._chassis.look)
-        await run.step(1, self._to_disk)
+        await run.step(1, self._unplan)
         await run.step(2, partial(self._chassis.send, start_command(before)))
         restart_time = await run.step(3, partial(self._restarted, before))
         proof = await run.step(4, partial(self._gone, restart_time))
         return {"proof": proof, "exit_time": self._clock().isoformat()}
 
-    async def _to_disk(self, operation: Operation, index: int) -> None:
-        await self._boots.unplan(operation)
-        await self._chassis.set_boot(BootDevice.DISK, operation, index)
+    async def _unplan(self, operation: Operation, index: int) -> None:
+        device = await self._boots.unplan(operation)
+        await self._chassis.set_boot(device, operation, index)
 
     async def _restarted(self, before: Observation, operation: Operation, index: int) -> datetime:
         if before.power == PowerState.OFF:

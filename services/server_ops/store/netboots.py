@@ -22,6 +22,7 @@ _IMAGE: TypeAdapter[Image] = TypeAdapter(Image)
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 _INSTALLATION: TypeAdapter[Installation] = TypeAdapter(Installation)
 _ACCESS: TypeAdapter[Access] = TypeAdapter(Access)
+_PLANNED: TypeAdapter[Netboot] = TypeAdapter(Netboot)
 
 
 class SqlNetboots:
@@ -38,15 +39,17 @@ class SqlNetboots:
 
     async def put(self, hostname: str, netboot: Netboot) -> None:
         async with self._database.write() as session:
-            await _put(session, hostname, netboot)
+            row = await _row(session, hostname)
+            row.boot_type, row.image, row.kernel = netboot.boot_type, netboot.image, netboot.kernel
+
+    async def begun(self, hostname: str) -> None:
+        async with self._database.write() as session:
+            (await _row(session, hostname)).planned = None
 
     async def booted(self, hostname: str, last: LastBoot) -> None:
         async with self._database.write() as session:
-            row = await session.get(NetbootRow, hostname)
-            if row is None:
-                row = NetbootRow(hostname=hostname, boot_type=BootType.HARDDISK)
+            row = await _row(session, hostname)
             row.last_boot_type, row.last_boot_time = last.boot_type, last.time
-            session.add(row)
 
     async def machine(self, mac: str, uuid: str) -> str | None:
         for known_by, value in ((ServerRow.uuid, uuid), (ServerRow.mac, mac)):
@@ -71,10 +74,13 @@ class SqlNetboots:
             await session.execute(update(BootRow).where(of_server).values(over=True))
             sealed = self._sealer.seal(str(boot.operation), _ACCESS.dump_json(access))
             session.add(BootRow(**_columns(boot), access=sealed))
-            netboot = Netboot(
-                boot.boot_type, boot.image.name, boot.image.kernel.path, boot.operation
-            )
-            await _put(session, boot.hostname, netboot)
+            row = await _row(session, boot.hostname)
+            row.planned = {
+                "boot_type": boot.boot_type,
+                "image": boot.image.name,
+                "kernel": boot.image.kernel.path,
+                "operation": str(boot.operation),
+            }
 
     async def unplan(self, hostname: str) -> None:
         async with self._database.write() as session:
@@ -126,20 +132,19 @@ class SqlNetboots:
 
 
 async def unplan(session: AsyncSession, hostname: str) -> None:
-    """Lets the server boot its disk: the systems that it booted before are not wanted."""
+    """Forgets what was planned: the systems that the server booted before are not wanted."""
     await session.execute(
         update(BootRow).where(col(BootRow.hostname) == hostname).values(over=True)
     )
-    await _put(session, hostname, Netboot())
+    (await _row(session, hostname)).planned = None
 
 
-async def _put(session: AsyncSession, hostname: str, netboot: Netboot) -> None:
+async def _row(session: AsyncSession, hostname: str) -> NetbootRow:
     row = await session.get(NetbootRow, hostname)
     if row is None:
-        row = NetbootRow(hostname=hostname, boot_type=netboot.boot_type)
-    row.boot_type, row.image, row.kernel = netboot.boot_type, netboot.image, netboot.kernel
-    row.operation = netboot.operation
-    session.add(row)
+        row = NetbootRow(hostname=hostname, boot_type=BootType.HARDDISK, planned=None)
+        session.add(row)
+    return row
 
 
 def netboot_of(row: NetbootRow | Row[*tuple[Any, ...]]) -> Netboot:
@@ -147,7 +152,9 @@ def netboot_of(row: NetbootRow | Row[*tuple[Any, ...]]) -> Netboot:
     last = None
     if row.last_boot_type and row.last_boot_time:
         last = LastBoot(BootType(row.last_boot_type), utc(row.last_boot_time))
-    return Netboot(BootType(row.boot_type), row.image, row.kernel, row.operation, last)
+    if row.planned:
+        return replace(_PLANNED.validate_python(row.planned), last_boot=last)
+    return Netboot(BootType(row.boot_type), row.image, row.kernel, last_boot=last)
 
 
 def _columns(boot: Boot) -> dict[str, Any]:

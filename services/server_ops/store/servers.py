@@ -43,7 +43,7 @@ _VIEW = (
         col(NetbootRow.boot_type),
         col(NetbootRow.image),
         col(NetbootRow.kernel),
-        col(NetbootRow.operation),
+        col(NetbootRow.planned),
         col(NetbootRow.last_boot_type),
         col(NetbootRow.last_boot_time),
     )

@@ -219,7 +219,9 @@ class TemplateRow(SQLModel, table=True):
 
 
 class NetbootRow(SQLModel, table=True):
-    """What a server boots; a server without a row boots its disk, and never asked."""
+    """What a server boots at every start, and what is planned for one start; a server without a
+    row boots its disk, and never asked.
+    """
 
     __tablename__ = "netboot"
 
@@ -227,7 +229,7 @@ class NetbootRow(SQLModel, table=True):
     boot_type: str
     image: str = ""
     kernel: str = ""
-    operation: UUID | None = None
+    planned: dict[str, str] | None = Field(sa_column=Column(JSON(none_as_null=True), nullable=True))
     last_boot_type: str | None = None
     last_boot_time: datetime | None = _time(nullable=True)
 
