@@ -97,7 +97,7 @@ class System:
             inventory_pb2.PutServerRequest(
                 hostname=hostname,
                 account=account,
-                ips=[ip or f"198.18.{high}.{low}", f"2001:db8::{number:x}"],
+                ips=[ip] if ip else [f"198.18.{high}.{low}", f"2001:db8::{number:x}"],
                 uuid=uuid,
                 datacenter="EU-WEST-F2H",
                 mac=mac or f"0c:c4:7a:00:{high:02x}:{low:02x}",

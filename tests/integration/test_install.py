@@ -95,6 +95,17 @@ def fetched(machine: NetworkBoot, url: str) -> str:
         return str(answer.read().decode())
 
 
+def test_a_template_that_does_not_fit_the_server_fails_before_anything_is_restarted(
+    templates: None, system: System, bmc: IpmiSim
+) -> None:
+    documents = [{"name": "user-data", "content": "second address: {{ server.ips[1] }}"}]
+    assert put_template(system, "two-ips", documents=documents).status_code == 200
+    installing = Installing.of(system, bmc, *INSTALL, ip="198.19.0.1")
+    why, says = installing.failed(installing.install("two-ips"))
+    assert (why, "user-data" in says) == ("INSTALL_FAILED", True)
+    assert bmc.executed() == []
+
+
 def test_a_disk_image_is_written_and_the_installed_system_calls_home(
     installing: Installing,
 ) -> None:

@@ -14,6 +14,7 @@ from services.server_ops.install.template import Template, Templates
 from services.server_ops.inventory.server import Servers
 from services.server_ops.netboot.boot import Access, Installation, Netboots, Progress, new_token
 from services.server_ops.netboot.netboot import BootType
+from services.server_ops.netboot.render import EXAMPLE, TextInvalid, render
 from services.server_ops.netboot.steps import BootPatience, BootSteps
 from services.server_ops.operations.operation import Operation
 from services.server_ops.operations.workflow import Run, failed
@@ -110,6 +111,7 @@ class InstallServer:
             size = self._boots.size(template.disk_image)
             installation = replace(installation, disk_image_bytes=size)
         keys = tuple(operation.parameters["ssh_keys"].splitlines())
+        _try_rendering(installation, keys)
         access = Access(ssh_keys=keys, first_boot_token=new_token())
         await self._boots.plan(operation, BootType.INSTALL, image, access, installation)
 
@@ -171,6 +173,21 @@ class InstallServer:
         if template is None:
             raise failed("IMAGE_DAMAGED", f"There is no template {name} any more.", image=name)
         return template
+
+
+def _try_rendering(installation: Installation, ssh_keys: tuple[str, ...]) -> None:
+    """Sees that the texts can be filled with what is known of this server, before it is restarted.
+
+    Raises OperationFailed.
+    """
+    names = {**EXAMPLE, **installation.names, "ssh_keys": list(ssh_keys)}
+    texts = {"its command line": installation.command_line, **installation.documents}
+    for name, text in texts.items():
+        try:
+            render(text, names)
+        except TextInvalid as invalid:
+            said = f"Template {installation.template} does not fit this server: {name}: {invalid}."
+            raise failed("INSTALL_FAILED", said) from None
 
 
 class Looks:

@@ -5,9 +5,15 @@ from datetime import datetime
 from ipaddress import ip_address
 from typing import Protocol as TypingProtocol
 
+from f2h.access.v1.reason_pb2 import Reason
+
 from services.runtime.call import server_not_granted
+from services.runtime.errors import ApiError
 from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 from services.server_ops.netboot.netboot import Netboot
+
+BUSY_RETRY_SECONDS = 5.0
+"""After how long it is worth asking again for a server that was busy."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,16 @@ class Servers(TypingProtocol):
 def canonical_ip(text: str) -> str:
     """An IP address in the one form that it is kept and compared in."""
     return str(ip_address(text))
+
+
+def server_busy(hostname: str, operation: str, doing: str = "") -> ApiError:
+    """That an operation holds a server; `doing` says what it does."""
+    return ApiError(
+        Reason.SERVER_BUSY,
+        f"{hostname} is held by {operation}{doing}.",
+        metadata={"server": hostname, "operation": operation},
+        retry_after_seconds=BUSY_RETRY_SECONDS,
+    )
 
 
 async def view_of(servers: Servers, hostname: str, account: str) -> ServerView:

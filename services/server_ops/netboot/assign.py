@@ -3,7 +3,7 @@
 from f2h.access.v1.reason_pb2 import Reason
 
 from services.runtime.errors import ApiError, invalid
-from services.server_ops.inventory.server import Servers
+from services.server_ops.inventory.server import Servers, server_busy
 from services.server_ops.netboot.boot import Netboots
 from services.server_ops.netboot.image import ImageKind, Images
 from services.server_ops.netboot.netboot import BootType, Netboot
@@ -26,12 +26,7 @@ class AssignImage:
         if view is None:
             raise ApiError(Reason.NOT_FOUND, f"No server {hostname} is registered.")
         if view.current_operation:
-            raise ApiError(
-                Reason.SERVER_BUSY,
-                f"{hostname} is held by {view.current_operation}.",
-                metadata={"server": hostname, "operation": view.current_operation},
-                retry_after_seconds=5,
-            )
+            raise server_busy(hostname, view.current_operation)
         await self._netboots.put(hostname, await self._netboot(boot_type, name))
         return await self._netboots.find(hostname)
 

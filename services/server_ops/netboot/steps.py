@@ -191,12 +191,10 @@ class BootSteps:
     ) -> T | None:
         """What `look` finds until so many seconds after the command; None: nothing.
 
-        Raises what `look` raises. See Chassis: what was spent before a crash is told by a clock
-        that may have been set.
+        Raises what `look` raises.
         """
-        now = self._clock()
-        spent = max(0.0, (now - (operation.sent_time or now)).total_seconds())
-        until = self._monotonic() + max(seconds - spent, self._patience.takeover_seconds)
+        left = operation.seconds_left(seconds, self._clock())
+        until = self._monotonic() + max(left, self._patience.takeover_seconds)
         while True:
             found = await look()
             if found is not None or self._monotonic() >= until:

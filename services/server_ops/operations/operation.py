@@ -84,6 +84,15 @@ class Operation:
         """When the last command was about to be sent; None: the machine was not touched."""
         return max(self.sent.values(), default=None)
 
+    def seconds_left(self, seconds: float, now: datetime) -> float:
+        """How much is left, by the clock, of so many seconds after its last command.
+
+        The clock may have been set since; and what takes over after a crash may come late, and
+        still must get its chance to look.
+        """
+        spent = (now - (self.sent_time or now)).total_seconds()
+        return seconds - max(0.0, spent)
+
     @property
     def done(self) -> bool:
         """Whether it ended."""

@@ -8,12 +8,10 @@ from f2h.access.v1.reason_pb2 import Reason
 
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
-from services.server_ops.inventory.server import Servers, view_of
+from services.server_ops.inventory.server import Servers, server_busy, view_of
 from services.server_ops.operations.operation import Kind, Operation, Step
 from services.server_ops.operations.repository import Operations, RequestIdReused, ServerHeld
 from services.server_ops.operations.states import State
-
-BUSY_RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,9 @@ class RequestOperation:
         try:
             accepted, new = await self._operations.accept(operation)
         except ServerHeld as held:
-            raise _busy(held.holder) from None
+            holder = held.holder
+            doing = f" ({holder.kind}, {holder.state})"
+            raise server_busy(holder.server, holder.name, doing) from None
         except RequestIdReused as reused:
             raise ApiError(
                 Reason.REQUEST_ID_REUSED,
@@ -82,12 +82,3 @@ class RequestOperation:
         if new:
             await self._start(accepted.id)
         return accepted
-
-
-def _busy(holder: Operation) -> ApiError:
-    return ApiError(
-        Reason.SERVER_BUSY,
-        f"{holder.server} is held by {holder.name} ({holder.kind}, {holder.state}).",
-        metadata={"server": holder.server, "operation": holder.name},
-        retry_after_seconds=BUSY_RETRY_SECONDS,
-    )

@@ -196,12 +196,8 @@ class Chassis:
     ) -> AsyncIterator[Observation]:
         """Looks at the machine until so many seconds after the command."""
         endpoint = await self._endpoint(operation)
-        # By how much the command was sent before is told by a clock that may have been set since;
-        # what is waited from here on is not. A process that takes over after a crash may come
-        # late: it still gets its chance to look.
-        now = self._clock()
-        spent = max(0.0, (now - (operation.sent_time or now)).total_seconds())
-        until = self._monotonic() + max(seconds - spent, self._patience.takeover_seconds)
+        left = operation.seconds_left(seconds, self._clock())
+        until = self._monotonic() + max(left, self._patience.takeover_seconds)
         while self._monotonic() < until:
             # A BMC may be deaf for a while when its machine restarts.
             with suppress(BmcError):

@@ -16,6 +16,7 @@ from services.server_ops.inventory.server import (
     ServerBusy,
     Servers,
     canonical_ip,
+    server_busy,
 )
 from services.server_ops.netboot.assign import AssignImage
 from services.server_ops.netboot.netboot import BootType
@@ -72,11 +73,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         try:
             removed = await self._servers.delete(request.hostname)
         except ServerBusy as busy:
-            metadata = {"server": request.hostname, "operation": busy.operation}
-            text = f"{request.hostname} is held by {busy.operation}."
-            raise ApiError(
-                Reason.SERVER_BUSY, text, metadata=metadata, retry_after_seconds=5
-            ) from None
+            raise server_busy(request.hostname, busy.operation) from None
         if not removed:
             raise ApiError(Reason.NOT_FOUND, f"No server {request.hostname} is registered.")
         return empty_pb2.Empty()
