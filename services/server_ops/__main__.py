@@ -11,7 +11,7 @@ from services.runtime import logs, server
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
 from services.runtime.settings import KEY_BYTES
-from services.server_ops.bootstrap import SERVICES, build
+from services.server_ops.bootstrap.service import SERVICES, build
 from services.server_ops.settings import ServerOpsSettings
 
 MIGRATIONS = Path(__file__).parent / "store" / "migrations"

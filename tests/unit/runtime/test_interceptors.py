@@ -30,8 +30,8 @@ from services.runtime.principal import PrincipalVerifier
 from services.runtime.standing import Standing
 from services.security import bootstrap as security
 from services.security.settings import SecuritySettings
-from services.server_ops import bootstrap as server_ops
 from services.server_ops.__main__ import MIGRATIONS as SERVER_OPS_MIGRATIONS
+from services.server_ops.bootstrap import service as server_ops
 from services.server_ops.settings import ServerOpsSettings
 from tests.unit.serving import (
     SIGNING_KEY,

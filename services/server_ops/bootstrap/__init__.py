@@ -1,0 +1,1 @@
+"""The one place that constructs server_ops."""
