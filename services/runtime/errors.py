@@ -57,6 +57,12 @@ _CODES: Mapping["Reason.ValueType", int] = {
     Reason.BOOT_NOT_SEEN: code_pb2.DEADLINE_EXCEEDED,
     Reason.WRONG_SYSTEM: code_pb2.FAILED_PRECONDITION,
     Reason.INSTALL_FAILED: code_pb2.ABORTED,
+    Reason.IP_NOT_MOVABLE: code_pb2.FAILED_PRECONDITION,
+    Reason.IP_ALREADY_THERE: code_pb2.FAILED_PRECONDITION,
+    Reason.IP_BUSY: code_pb2.ABORTED,
+    Reason.ROUTER_FAILED: code_pb2.UNAVAILABLE,
+    Reason.DNS_REFUSED: code_pb2.FAILED_PRECONDITION,
+    Reason.FORWARD_NOT_CONFIRMED: code_pb2.FAILED_PRECONDITION,
 }
 """The google.rpc.Code that each reason travels with."""
 

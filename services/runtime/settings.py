@@ -31,6 +31,13 @@ KeyNumber = Annotated[int, Field(ge=0, le=65535)]
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]
 """A host and a port, "127.0.0.1:50051"."""
 
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of an Address; an IPv6 address is without its brackets."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 SECRETS_DIR = os.environ.get("F2H_SECRETS_DIR", "/run/secrets")
 """Folder with one file a secret, named as the environment variable would be, in lower case."""
 

@@ -7,6 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
+import asyncssh
+
 from services.runtime import logs, server
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
@@ -24,9 +26,16 @@ async def serve(settings: ServerOpsSettings) -> None:
 
 
 def create_secrets(folder: Path) -> None:
-    """Makes the key that BMC credentials are sealed with, unless there is one."""
+    """Makes the key that BMC credentials are sealed with, and that for routers, once.
+
+    What a router lets in is the public one, in the file f2h_server_ops_ssh_key.pub.
+    """
     key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     write_once(folder / "f2h_server_ops_bmc_keys", json.dumps({"1": key}))
+    ssh_key = asyncssh.generate_private_key("ssh-ed25519", comment="f2hcloud")
+    private = folder / "f2h_server_ops_ssh_key"
+    if write_once(private, ssh_key.export_private_key().decode()):
+        private.with_suffix(".pub").write_text(ssh_key.export_public_key().decode())
 
 
 def main() -> None:

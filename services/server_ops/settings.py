@@ -1,5 +1,6 @@
 """The settings of server_ops: F2H_SERVER_OPS_*, and files for what is secret."""
 
+import base64
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -9,6 +10,9 @@ from pydantic import Field, FilePath, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import Address, DatabaseUrl, Key, KeyNumber, ServiceSettings
+
+SHORTEST_TSIG_KEY = 16
+"""Bytes; RFC 8945 section 8 asks for as many as the hash has, and some servers make fewer."""
 
 
 class ServerOpsSettings(ServiceSettings):
@@ -60,6 +64,27 @@ class ServerOpsSettings(ServiceSettings):
     """How long a machine may take from its restart until its installer is done."""
     heartbeat_seconds: float = Field(10, gt=0, le=300)
     """How often a rescue system or an installer is to say that it is still there."""
+    ssh_key: str = ""
+    """Secret. The private key, as OpenSSH writes it, that routers let us in with; empty: none, and
+    no address can be moved."""
+    router_command: str = Field("ip", pattern=r"^[A-Za-z0-9/._ -]{1,100}$")
+    """What runs iproute2 on a router, for instance "sudo ip"."""
+    dns_server: Address | Literal[""] = ""
+    """The authoritative server of the reverse zones, which takes DNS UPDATE (RFC 2136): an IP
+    address and a port. Empty: none, and no PTR record can be set."""
+    dns_key_name: str = Field("f2hcloud", pattern=r"^[A-Za-z0-9_.-]{1,253}$")
+    """Name of the TSIG key that it shares with us."""
+    dns_key_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    """Algorithm of the TSIG key (RFC 8945 section 6)."""
+    dns_key: str = ""
+    """Secret. The TSIG key, base64. Required with dns_server."""
+    dns_resolver: Address | Literal[""] = ""
+    """The resolver that names are looked up with, an IP address and a port; empty: this
+    machine's."""
+    ptr_ttl_seconds: int = Field(3600, ge=60, le=86400)
+    """For how long resolvers may keep a PTR record."""
+    ptr_forward_required: bool = False
+    """Whether a name must lead back to the address (FCrDNS) before it is set as its PTR record."""
     webhook_private_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public, in CIDR notation."""
     webhook_allow_http: bool = False
@@ -84,4 +109,13 @@ class ServerOpsSettings(ServiceSettings):
             stem = self.database_url.removesuffix(".db")
             sqlite = self.database_url.startswith("sqlite")
             self.durable_url = f"{stem}-workflows.db" if sqlite else self.database_url
+        if self.dns_server and not _is_tsig_key(self.dns_key):
+            raise ValueError("dns_server needs dns_key, the base64 of 16 bytes at least")
         return self
+
+
+def _is_tsig_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) >= SHORTEST_TSIG_KEY
+    except ValueError:
+        return False

@@ -11,12 +11,17 @@ from f2h.server_ops.v1 import (
     install_pb2,
     inventory_pb2,
     inventory_pb2_grpc,
+    ip_pb2,
     ipmi_pb2,
+    monitoring_pb2,
     netboot_pb2,
+    network_pb2,
     operation_pb2,
     power_pb2,
+    ptr_pb2,
     reboot_pb2,
     rescue_pb2,
+    router_pb2,
     server_pb2,
     server_pb2_grpc,
     template_pb2,
@@ -41,6 +46,7 @@ from services.runtime.standing import Standing
 from services.server_ops.adapters.bmc.governor import BmcGovernor
 from services.server_ops.adapters.bmc.leases import RENEW_SECONDS, Leases
 from services.server_ops.adapters.bmc.limits import Limits
+from services.server_ops.bootstrap.addresses import Addresses
 from services.server_ops.bootstrap.ground import Ground
 from services.server_ops.bootstrap.ipmi import Ipmi
 from services.server_ops.bootstrap.netboot import Netboot
@@ -57,10 +63,11 @@ from services.server_ops.rpc.consoles import ConsoleServicer
 from services.server_ops.rpc.inventory import InventoryServicer
 from services.server_ops.rpc.servers import ServerServicer
 from services.server_ops.settings import ServerOpsSettings
+from services.server_ops.store import ips, rescues
 from services.server_ops.store.leases import SqlLeases
 from services.server_ops.store.operations import SqlOperations
-from services.server_ops.store.rescues import follow
 from services.server_ops.store.servers import SqlServers
+from services.server_ops.store.uplinks import SqlUplinks
 from services.server_ops.store.webhook_deliveries import tell_of_operation
 
 TAKEOVER_SECONDS = 15.0
@@ -80,12 +87,17 @@ MODULES = (
     image_pb2,
     install_pb2,
     inventory_pb2,
+    ip_pb2,
     ipmi_pb2,
+    monitoring_pb2,
     netboot_pb2,
+    network_pb2,
     operation_pb2,
     power_pb2,
+    ptr_pb2,
     reboot_pb2,
     rescue_pb2,
+    router_pb2,
     server_pb2,
     template_pb2,
     webhook_pb2,
@@ -101,6 +113,7 @@ ASKED_BY = {
     Kind.RESCUE_ENTER: "/f2h.server_ops.v1.RescueService/EnterRescue",
     Kind.RESCUE_EXIT: "/f2h.server_ops.v1.RescueService/ExitRescue",
     Kind.INSTALL: "/f2h.server_ops.v1.InstallService/StartInstall",
+    Kind.IP_MOVE: "/f2h.server_ops.v1.IpService/MoveIp",
 }
 """The RPC that asks for operations of each kind."""
 
@@ -138,10 +151,12 @@ async def build(
         servers, operations, bmc, clock=clock, patience=patience, left=ipmi.check.expect
     )
     netboot = Netboot(ground, chassis, TAKEOVER_SECONDS)
+    addresses = Addresses(ground)
     acts: dict[Kind, Act] = {
         Kind.REBOOT: Reboot(chassis, clock),
         Kind.POWER: ChangePower(chassis, clock),
         **netboot.acts,
+        **addresses.acts,
     }
     operating = Operating(ground, acts, changes, lease_store.living)
 
@@ -155,10 +170,18 @@ async def build(
             ConsoleServicer(AttachConsole(servers, bmc)), to
         )
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(
-            InventoryServicer(servers, netboot.assign, clock), to
+            InventoryServicer(
+                servers,
+                netboot.assign,
+                ips=addresses.ips,
+                uplinks=SqlUplinks(database, sealer),
+                clock=clock,
+            ),
+            to,
         )
         operating.add_services(to, capabilities)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
+        addresses.add_services(to, operating.request)
         ipmi.add_services(to)
         netboot.add_services(to, operating.request, operating.cancel)
         webhooks.add_services(to)
@@ -200,7 +223,8 @@ def _layers(
 
 async def _follow(session: AsyncSession, operation: Operation) -> None:
     """What follows from a new state of an operation, in its transaction."""
-    await follow(session, operation)
+    await rescues.follow(session, operation)
+    await ips.follow(session, operation)
     await tell_of_operation(session, operation)
 
 

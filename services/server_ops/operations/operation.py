@@ -19,6 +19,7 @@ class Kind(StrEnum):
     RESCUE_ENTER = "RESCUE_ENTER"
     RESCUE_EXIT = "RESCUE_EXIT"
     INSTALL = "INSTALL"
+    IP_MOVE = "IP_MOVE"
 
 
 class Fault(StrEnum):

@@ -59,6 +59,7 @@ class Run:
         self, operation: Operation, operations: Operations, durable: Durable, clock: Clock
     ) -> None:
         self.parameters = operation.parameters
+        self.server = operation.server
         self._id = operation.id
         self._operations = operations
         self._durable = durable

@@ -3,7 +3,7 @@
 from typing import Any
 
 from f2h.access.v1.reason_pb2 import Reason
-from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc, server_pb2
+from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc, ip_pb2, server_pb2
 from google.protobuf import empty_pb2
 
 from services.runtime.clock import Clock
@@ -18,11 +18,17 @@ from services.server_ops.inventory.server import (
     canonical_ip,
     server_busy,
 )
+from services.server_ops.ips.ip import Ips, Moving, Role
+from services.server_ops.ips.request import ip_busy
+from services.server_ops.monitoring.uplink import SnmpLogin, Uplink, Uplinks
 from services.server_ops.netboot.assign import AssignImage
 from services.server_ops.netboot.netboot import BootType
+from services.server_ops.rpc.ips import pack_ip
 from services.server_ops.rpc.netboot_message import pack_netboot
 
 _PORTS = {Protocol.IPMI: 623, Protocol.REDFISH: 443}
+
+SNMP_PORT = 161
 
 _PROTOCOLS = {
     inventory_pb2.BMC_PROTOCOL_UNSPECIFIED: Protocol.IPMI,
@@ -34,9 +40,19 @@ _PROTOCOLS = {
 class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
     """Lets the NOC say what exists."""
 
-    def __init__(self, servers: Servers, assign_image: AssignImage, clock: Clock) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        assign_image: AssignImage,
+        *,
+        ips: Ips,
+        uplinks: Uplinks,
+        clock: Clock,
+    ) -> None:
         self._servers = servers
         self._assign_image = assign_image
+        self._ips = ips
+        self._uplinks = uplinks
         self._clock = clock
 
     async def PutServer(
@@ -62,8 +78,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
                 server, request.bmc_username.encode(), request.bmc_password.encode()
             )
         except AddressTaken as taken:
-            text = f"{taken.ip} belongs to another server."
-            raise ApiError(Reason.ALREADY_EXISTS, text, metadata={"resource": taken.ip}) from None
+            raise _taken(taken.ip) from None
         return _pack(kept)
 
     async def DeleteServer(
@@ -75,7 +90,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         except ServerBusy as busy:
             raise server_busy(request.hostname, busy.operation) from None
         if not removed:
-            raise ApiError(Reason.NOT_FOUND, f"No server {request.hostname} is registered.")
+            raise _no_server(request.hostname)
         return empty_pb2.Empty()
 
     async def ListInventory(
@@ -102,6 +117,66 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         boot_type = BootType(server_pb2.Netboot.BootType.Name(request.boot_type))
         return pack_netboot(await self._assign_image(request.hostname, boot_type, request.image))
 
+    async def PutFailoverIp(
+        self, request: inventory_pb2.PutFailoverIpRequest, _context: Any
+    ) -> ip_pb2.Ip:
+        """Gives a failover address to a server."""
+        ip = canonical_ip(request.ip)
+        try:
+            await self._ips.put_failover(ip, request.hostname)
+        except LookupError:
+            raise _no_server(request.hostname) from None
+        except AddressTaken:
+            raise _taken(ip) from None
+        except Moving as moving:
+            raise ip_busy(ip, moving) from None
+        return pack_ip(ip, Role.FAILOVER, None)
+
+    async def DeleteFailoverIp(
+        self, request: inventory_pb2.DeleteFailoverIpRequest, _context: Any
+    ) -> empty_pb2.Empty:
+        """Forgets a failover address."""
+        ip = canonical_ip(request.ip)
+        try:
+            deleted = await self._ips.delete_failover(ip)
+        except Moving as moving:
+            raise ip_busy(ip, moving) from None
+        if not deleted:
+            raise ApiError(Reason.NOT_FOUND, f"{ip} is no failover address.")
+        return empty_pb2.Empty()
+
+    async def PutUplink(
+        self, request: inventory_pb2.PutUplinkRequest, _context: Any
+    ) -> inventory_pb2.Uplink:
+        """Keeps where a server's traffic is counted."""
+        login = SnmpLogin(
+            request.community, request.user, request.auth_passphrase, request.privacy_passphrase
+        )
+        uplink = Uplink(
+            canonical_ip(request.switch_address),
+            request.switch_port or SNMP_PORT,
+            request.interface,
+            login,
+        )
+        try:
+            await self._uplinks.put(request.hostname, uplink)
+        except LookupError:
+            raise _no_server(request.hostname) from None
+        return inventory_pb2.Uplink(
+            hostname=request.hostname,
+            switch_address=uplink.switch_address,
+            switch_port=uplink.switch_port,
+            interface=uplink.interface,
+        )
+
+    async def DeleteUplink(
+        self, request: inventory_pb2.DeleteUplinkRequest, _context: Any
+    ) -> empty_pb2.Empty:
+        """Forgets where a server's traffic is counted."""
+        if not await self._uplinks.delete(request.hostname):
+            raise ApiError(Reason.NOT_FOUND, f"No uplink of {request.hostname} is known.")
+        return empty_pb2.Empty()
+
     async def FilterOwned(
         self, request: inventory_pb2.FilterOwnedRequest, _context: Any
     ) -> inventory_pb2.FilterOwnedResponse:
@@ -109,6 +184,15 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         owned = await self._servers.owned(request.account, [*request.hostnames])
         total = await self._servers.count(request.account)
         return inventory_pb2.FilterOwnedResponse(hostnames=owned, account_servers=total)
+
+
+def _no_server(hostname: str) -> ApiError:
+    return ApiError(Reason.NOT_FOUND, f"No server {hostname} is registered.")
+
+
+def _taken(ip: str) -> ApiError:
+    text = f"{ip} belongs to another server."
+    return ApiError(Reason.ALREADY_EXISTS, text, metadata={"resource": ip})
 
 
 def _pack(server: Server) -> inventory_pb2.InventoryServer:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from f2h.access.v1.reason_pb2 import Reason
-from f2h.server_ops.v1 import install_pb2, operation_pb2, power_pb2, reboot_pb2, rescue_pb2
+from f2h.server_ops.v1 import install_pb2, ip_pb2, operation_pb2, power_pb2, reboot_pb2, rescue_pb2
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
@@ -86,12 +86,24 @@ def _install(result: Mapping[str, str]) -> Message:
     )
 
 
+def _move_ip(result: Mapping[str, str]) -> Message:
+    # "from" is a word of Python's own.
+    return ip_pb2.MoveIpResponse(
+        ip=result["ip"],
+        to=result["to"],
+        next_hop=result["next_hop"],
+        move_time=timestamps.pack(datetime.fromisoformat(result["move_time"])),
+        **{"from": result["from"]},
+    )
+
+
 _RESPONSES: Mapping[Kind, Callable[[Mapping[str, str]], Message]] = {
     Kind.REBOOT: _reboot,
     Kind.POWER: _power,
     Kind.RESCUE_ENTER: _enter_rescue,
     Kind.RESCUE_EXIT: _exit_rescue,
     Kind.INSTALL: _install,
+    Kind.IP_MOVE: _move_ip,
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +15,7 @@ from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 from services.server_ops.bmc.observation import PowerState
 from services.server_ops.inventory.server import AddressTaken, Server, ServerBusy, ServerView
 from services.server_ops.netboot.netboot import Netboot
+from services.server_ops.store.ips import mover
 from services.server_ops.store.netboots import netboot_of
 from services.server_ops.store.tables import (
     HOLDS,
@@ -24,6 +26,7 @@ from services.server_ops.store.tables import (
     RescueRow,
     ServerIpRow,
     ServerRow,
+    UplinkRow,
 )
 
 _VIEW = (
@@ -159,7 +162,7 @@ class SqlServers:
                 )
             )
             mine = col(ServerIpRow.hostname) == server.hostname
-            await session.execute(delete(ServerIpRow).where(mine))
+            await session.execute(delete(ServerIpRow).where(mine, ~col(ServerIpRow.failover)))
             for ip in server.ips:
                 session.add(ServerIpRow(ip=ip, hostname=server.hostname))
                 try:
@@ -177,9 +180,11 @@ class SqlServers:
                 col(OperationRow.server) == hostname, HOLDS
             )
             holder = (await session.execute(holding)).scalar_one_or_none()
+            if holder is None:
+                holder = await _mover(session, hostname)
             if holder is not None:
                 raise ServerBusy(f"operations/{holder}")
-            await _forget(session, hostname, ServerIpRow, BmcStatusRow, *_BOOTED)
+            await _forget(session, hostname, ServerIpRow, BmcStatusRow, UplinkRow, *_BOOTED)
             await session.delete(row)
         return True
 
@@ -205,6 +210,15 @@ def _view(row: Row[*tuple[Any, ...]]) -> ServerView:
     )
     operation = f"operations/{row.current_operation}" if row.current_operation else ""
     return ServerView(server, operation, netboot_of(row) if row.boot_type else Netboot())
+
+
+async def _mover(session: AsyncSession, hostname: str) -> UUID | None:
+    """The operation that moves an address away from the server."""
+    leaving = select(ServerIpRow).where(
+        col(ServerIpRow.hostname) == hostname, col(ServerIpRow.move).is_not(None)
+    )
+    movers = [await mover(session, row) for row in (await session.execute(leaving)).scalars()]
+    return next(filter(None, movers), None)
 
 
 async def _forget(session: AsyncSession, hostname: str, *tables: Any) -> None:

@@ -48,6 +48,45 @@ class ServerIpRow(SQLModel, table=True):
 
     ip: str = Field(primary_key=True)
     hostname: str = Field(foreign_key="server.hostname", index=True, ondelete="CASCADE")
+    failover: bool = False
+    """Whether it can be moved; the others are those of ServerRow.ips."""
+    move: UUID | None = None
+    """The operation that moves it, or of which it is not known where it moved it to."""
+
+
+class RouterRow(SQLModel, table=True):
+    """A router of failover addresses."""
+
+    __tablename__ = "router"
+
+    name: str = Field(primary_key=True)
+    address: str
+    port: int
+    user: str
+    host_key: str
+
+
+class NetworkRow(SQLModel, table=True):
+    """A network that addresses are in."""
+
+    __tablename__ = "network"
+
+    name: str = Field(primary_key=True)
+    cidr: str = Field(unique=True)
+    gateway: str
+    router: str | None = Field(foreign_key="router.name")
+
+
+class UplinkRow(SQLModel, table=True):
+    """The port of a switch that a server is connected to. The login is sealed."""
+
+    __tablename__ = "uplink"
+
+    hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
+    switch_address: str
+    switch_port: int
+    interface: int
+    login: bytes
 
 
 class BmcStatusRow(SQLModel, table=True):

@@ -31,6 +31,7 @@ from services.runtime.standing import Standing
 from services.security import bootstrap as security
 from services.security.settings import SecuritySettings
 from services.server_ops.__main__ import MIGRATIONS as SERVER_OPS_MIGRATIONS
+from services.server_ops.bootstrap import operations as server_ops_operations
 from services.server_ops.bootstrap import service as server_ops
 from services.server_ops.settings import ServerOpsSettings
 from tests.unit.serving import (
@@ -217,7 +218,7 @@ async def test_server_ops_is_built_with_the_layers_in_their_order(
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr(server_ops, "DurableWorkflows", NoWorkflows)
+    monkeypatch.setattr(server_ops_operations, "DurableWorkflows", NoWorkflows)
     url = f"sqlite:///{tmp_path / 'server_ops.db'}"
     await asyncio.to_thread(migrate, url, SERVER_OPS_MIGRATIONS)
     settings = ServerOpsSettings.model_validate(

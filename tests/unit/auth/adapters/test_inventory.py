@@ -39,6 +39,7 @@ class Servers(inventory_pb2_grpc.InventoryServiceServicer):
         raise NotImplementedError
 
     PutServer = DeleteServer = ListInventory = SetNetboot = _unasked
+    PutFailoverIp = DeleteFailoverIp = PutUplink = DeleteUplink = _unasked
 
 
 @pytest.fixture

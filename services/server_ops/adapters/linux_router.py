@@ -1,0 +1,98 @@
+"""Linux routers: `ip route` of iproute2 over SSH."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+
+import asyncssh
+
+from services.server_ops.ips.router import Router, RouterError, RouterSilent
+
+CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 5.0
+LONGEST_ANSWER = 64 * 1024
+"""How many characters of an answer are read."""
+
+
+class LinuxRouting:
+    """Implements Routing. It logs in for each question: routes move seldom."""
+
+    def __init__(self, key: str, command: str) -> None:
+        """`key` is a private key as OpenSSH writes it, empty: none is set up; `command` runs
+        iproute2's `ip`, for instance "sudo ip".
+        """
+        self._key = asyncssh.import_private_key(key) if key else None
+        self._command = command
+
+    async def next_hop(self, router: Router, ip: str) -> str | None:
+        """See Routing."""
+        answer = await self._run(router, f"{self._family(ip)} -j route show exact {_host(ip)}")
+        try:
+            routes = json.loads(answer or "[]")
+            hops = [ip_address(route["gateway"]) for route in routes]
+        except (ValueError, TypeError, KeyError):
+            raise RouterError("It does not say where it sends the address.") from None
+        if len(hops) > 1:
+            raise RouterError("It has several routes for the address.")
+        return str(hops[0]) if hops else None
+
+    async def route(self, router: Router, ip: str, next_hop: str) -> None:
+        """See Routing."""
+        via = ip_address(next_hop)
+        await self._run(
+            router, f"{self._family(ip)} route replace {_host(ip)} via {via} proto static"
+        )
+
+    def _family(self, ip: str) -> str:
+        return f"{self._command} -{ip_address(ip).version}"
+
+    async def _run(self, router: Router, command: str) -> str:
+        """What a command printed. It is made of addresses alone, so a shell sees no other word."""
+        async with self._session(router) as connection:
+            try:
+                async with asyncio.timeout(COMMAND_SECONDS):
+                    process = await connection.create_process(command)
+                    answer = await process.stdout.read(LONGEST_ANSWER)
+                    done = await process.wait()
+            except (TimeoutError, OSError, asyncssh.Error):
+                raise RouterSilent("It did not answer in time.") from None
+        if done.exit_status is None:
+            raise RouterSilent("It ended the command.")
+        if done.exit_status != 0:
+            raise RouterError("It refused the command.")
+        return str(answer)
+
+    @asynccontextmanager
+    async def _session(self, router: Router) -> AsyncIterator[asyncssh.SSHClientConnection]:
+        if self._key is None:
+            raise RouterError("There is no key to log in to it with.")
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await asyncssh.connect(
+                    router.address,
+                    router.port,
+                    username=router.user,
+                    client_keys=[self._key],
+                    known_hosts=([asyncssh.import_public_key(router.host_key)], [], []),
+                    # What the account of this process has in ~/.ssh is none of a router's business.
+                    config=None,
+                    agent_path=None,
+                    preferred_auth="publickey",
+                )
+        except asyncssh.HostKeyNotVerifiable:
+            raise RouterError("It shows another host key than the registered one.") from None
+        except asyncssh.PermissionDenied:
+            raise RouterError("It refused our login.") from None
+        except (TimeoutError, OSError, asyncssh.Error, ValueError):
+            raise RouterError("It cannot be reached.") from None
+        try:
+            yield connection
+        finally:
+            connection.abort()
+
+
+def _host(ip: str) -> str:
+    address = ip_address(ip)
+    return f"{address}/{address.max_prefixlen}"

@@ -1,0 +1,1 @@
+"""The addresses of servers, and moving failover addresses."""

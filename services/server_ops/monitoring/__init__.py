@@ -1,0 +1,1 @@
+"""What is measured of servers, over time."""
