@@ -26,12 +26,13 @@ class RouterSim:
         self.refuses = False
         """Whether it refuses to change routes."""
         self.silent = False
-        """Whether it does what it is told, and says nothing."""
+        """Whether it does the next thing that it is told, and says nothing from then on."""
         self.port = free_port()
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._authorized = asyncssh.import_authorized_keys(authorized_key)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._over = asyncio.Event()
         self._server: asyncssh.SSHAcceptor | None = None
 
     @property
@@ -43,14 +44,14 @@ class RouterSim:
         command = process.command or ""
         if shown := _SHOW.fullmatch(command):
             hop = self.routes.get(shown[2])
-            if self.silent:
-                await asyncio.sleep(60)
+            if self.silent and self.commands:
+                await self._over.wait()
             process.stdout.write(json.dumps([{"dst": shown[2], "gateway": hop}] if hop else []))
         elif (replaced := _REPLACE.fullmatch(command)) and not self.refuses:
             self.routes[replaced[2]] = replaced[4]
             self.commands.append(command)
             if self.silent:
-                await asyncio.sleep(60)
+                await self._over.wait()
         else:
             process.stderr.write("RTNETLINK answers: Operation not permitted\n")
             process.exit(2)
@@ -69,10 +70,15 @@ class RouterSim:
         self._server = asyncio.run_coroutine_threadsafe(_await(listening), self._loop).result(10)
         return self
 
+    async def _close(self, server: asyncssh.SSHAcceptor) -> None:
+        self._over.set()
+        server.close()
+        await server.wait_closed()
+
     def stop(self) -> None:
         """Ends it: nobody listens any more."""
         if self._server is not None:
-            self._loop.call_soon_threadsafe(self._server.close)
+            asyncio.run_coroutine_threadsafe(self._close(self._server), self._loop).result(10)
             self._server = None
 
     def __exit__(
@@ -84,6 +90,7 @@ class RouterSim:
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
 
 async def _await(listening: object) -> asyncssh.SSHAcceptor:

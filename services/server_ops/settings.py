@@ -69,6 +69,8 @@ class ServerOpsSettings(ServiceSettings):
     no address can be moved."""
     router_command: str = Field("ip", pattern=r"^[A-Za-z0-9/._ -]{1,100}$")
     """What runs iproute2 on a router, for instance "sudo ip"."""
+    router_seconds: float = Field(5.0, gt=0, le=60)
+    """How long a router may take to let us in, and as long to answer."""
     dns_server: Address | Literal[""] = ""
     """The authoritative server of the reverse zones, which takes DNS UPDATE (RFC 2136): an IP
     address and a port. Empty: none, and no PTR record can be set."""

@@ -10,8 +10,6 @@ import asyncssh
 
 from services.server_ops.ips.router import Router, RouterError, RouterSilent
 
-CONNECT_SECONDS = 5.0
-COMMAND_SECONDS = 5.0
 LONGEST_ANSWER = 64 * 1024
 """How many characters of an answer are read."""
 
@@ -19,10 +17,12 @@ LONGEST_ANSWER = 64 * 1024
 class LinuxRouting:
     """Implements Routing. It logs in for each question: routes move seldom."""
 
-    def __init__(self, key: str, command: str) -> None:
+    def __init__(self, key: str, command: str, seconds: float) -> None:
         """`key` is a private key as OpenSSH writes it, empty: none is set up; `command` runs
-        iproute2's `ip`, for instance "sudo ip".
+        iproute2's `ip`, for instance "sudo ip". A router has so many `seconds` to let us in, and as
+        many to answer.
         """
+        self._seconds = seconds
         self._key = asyncssh.import_private_key(key) if key else None
         self._command = command
 
@@ -52,9 +52,11 @@ class LinuxRouting:
         """What a command printed. It is made of addresses alone, so a shell sees no other word."""
         async with self._session(router) as connection:
             try:
-                async with asyncio.timeout(COMMAND_SECONDS):
+                async with asyncio.timeout(self._seconds):
                     process = await connection.create_process(command)
-                    answer = await process.stdout.read(LONGEST_ANSWER)
+                    answer = ""
+                    while part := await process.stdout.read(LONGEST_ANSWER - len(answer)):
+                        answer += part
                     done = await process.wait()
             except (TimeoutError, OSError, asyncssh.Error):
                 raise RouterSilent("It did not answer in time.") from None
@@ -69,7 +71,7 @@ class LinuxRouting:
         if self._key is None:
             raise RouterError("There is no key to log in to it with.")
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 connection = await asyncssh.connect(
                     router.address,
                     router.port,

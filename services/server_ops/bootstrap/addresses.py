@@ -31,6 +31,9 @@ from services.server_ops.settings import ServerOpsSettings
 from services.server_ops.store.ips import SqlIps
 from services.server_ops.store.networks import SqlNetworks, SqlRouters
 
+SEE_TIMES = 4.0
+"""How many times as long as a router may take it is asked what came of a move."""
+
 
 class Addresses:
     """What shows addresses, moves them, and names them in the DNS."""
@@ -48,7 +51,10 @@ class Addresses:
             self.ips,
             self._networks,
             self._routers,
-            routing=LinuxRouting(settings.ssh_key, settings.router_command),
+            routing=LinuxRouting(
+                settings.ssh_key, settings.router_command, settings.router_seconds
+            ),
+            see_seconds=SEE_TIMES * settings.router_seconds,
             clock=ground.clock,
         )
         self.acts: Mapping[Kind, Act] = {Kind.IP_MOVE: move}

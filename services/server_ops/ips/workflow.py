@@ -19,9 +19,6 @@ STEPS = (
     "see the router send it there",
 )
 
-SEE_SECONDS = 20.0
-"""How long the router is asked whether it routes the address, when it does not answer."""
-
 LOOK_SECONDS = 1.0
 """Between two such questions."""
 
@@ -40,15 +37,18 @@ class MoveAddress:
         routers: Routers,
         *,
         routing: Routing,
+        see_seconds: float,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """A router that does not answer is asked for `see_seconds` what came of a move."""
         self._servers = servers
         self._operations = operations
         self._ips = ips
         self._networks = networks
         self._routers = routers
         self._routing = routing
+        self._see_seconds = see_seconds
         self._clock = clock
         self._monotonic = monotonic
 
@@ -93,7 +93,7 @@ class MoveAddress:
 
     async def _see(self, operation: Operation, _index: int) -> str:
         router, hop = await self._way(operation)
-        until = self._monotonic() + SEE_SECONDS
+        until = self._monotonic() + self._see_seconds
         while True:
             try:
                 seen = await self._routing.next_hop(router, operation.parameters["ip"])
