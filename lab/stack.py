@@ -44,6 +44,8 @@ class Ports:
     auth: int = 50051
     server_ops: int = 50052
     security: int = 50053
+    metrics: int = 9290
+    """Where Prometheus reads; the port of ipmi_exporter."""
 
     @classmethod
     def free(cls) -> Self:
@@ -243,6 +245,10 @@ class Stack:
             "F2H_AUTH_PUBLIC_URL": self.url,
             "F2H_SERVER_OPS_PROVISIONING_URL": self.provisioning_url,
             "F2H_SERVER_OPS_IMAGES": str(self.images),
+            # The addresses of simulated servers are somebody's, or nobody's.
+            "F2H_SERVER_OPS_MONITORING_ICMP": "false",
+            "F2H_SERVER_OPS_MONITORING_TCP_PORT": "0",
+            "F2H_SERVER_OPS_METRICS": f"{HOST}:{self.ports.metrics}",
             f"{prefix}DATABASE_URL": f"sqlite:///{self.run / service}.db",
         }
         for other in SERVICES:

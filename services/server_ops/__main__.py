@@ -35,7 +35,7 @@ def create_secrets(folder: Path) -> None:
     ssh_key = asyncssh.generate_private_key("ssh-ed25519", comment="f2hcloud")
     private = folder / "f2h_server_ops_ssh_key"
     if write_once(private, ssh_key.export_private_key().decode()):
-        private.with_suffix(".pub").write_text(ssh_key.export_public_key().decode())
+        write_once(private.with_suffix(".pub"), ssh_key.export_public_key().decode())
 
 
 def main() -> None:

@@ -45,6 +45,15 @@ class ServerOpsSettings(ServiceSettings):
     """How many BMCs are checked at once."""
     bmc_failing_after: int = Field(3, ge=1, le=1000)
     """After so many checks in a row without an answer a BMC is flagged as failing."""
+    monitoring_at_once: int = Field(128, ge=1, le=10000)
+    """How many servers are measured at once."""
+    monitoring_icmp: bool = True
+    """Whether servers are asked by ICMP echo whether they can be reached."""
+    monitoring_tcp_port: int = Field(22, ge=0, le=65535)
+    """The port at which servers are to accept TCP connections; 0: that is not tried."""
+    metrics: Address | Literal[""] = ""
+    """Where Prometheus reads what is known of the fleet, at /metrics: reachable for it alone, since
+    it asks for no credential. Empty: nowhere."""
     restart_seconds: float = Field(180, gt=0, le=3600)
     """How long a machine may take to show that it restarted."""
     restart_poll_seconds: float = Field(1.0, gt=0, le=60)

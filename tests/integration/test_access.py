@@ -11,6 +11,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from f2h.access.v1.principal_pb2 import Principal
+from google.protobuf.message import Message
 
 from services.runtime.access import CATALOGUE, Role
 from services.runtime.principal import HEADER, PrincipalSigner
@@ -21,7 +22,15 @@ from tests.integration.signing import signer_of
 from tools.contract import Rpc
 
 CUSTOMERS = [rpc for rpc in RPCS if rpc.rule and Audience.CUSTOMER in rpc.rule.audiences]
-WITH_SERVER = [rpc for rpc in CUSTOMERS if rpc.rule and rpc.rule.server_field]
+WITH_SERVER = [
+    rpc
+    for rpc in CUSTOMERS
+    if rpc.rule
+    and (rpc.rule.server_field or (rpc.rule.ip_field and calls.service_of(rpc) == "server_ops"))
+]
+"""What names a server, or an address, which is resolved to one. Those of security are not built."""
+ADDRESSES = {"own": "198.19.7.1", "other": "198.19.7.2", "moved": "198.19.7.3"}
+"""Of the cast's servers."""
 NOT_PUBLIC = [
     rpc
     for rpc in RPCS
@@ -62,9 +71,15 @@ class Cast:
     internal: grpc.Channel
     straight: dict[str, grpc.Channel]
 
+    def request(self, rpc: Rpc, **values: str) -> Message:
+        """A request about this cast's own server and its address, unless it is about another."""
+        hostname = values.pop("hostname", self.server)
+        ip = ADDRESSES.get(hostname.partition(".")[0], "203.0.113.9")
+        return calls.request(rpc, hostname=hostname, ip=ip, **values)
+
     def refusals(self, rpc: Rpc, headers: dict[str, str], **values: str) -> set[Refusal | None]:
         """How the public edge answers, as REST, where it has that form, and as gRPC."""
-        message = calls.request(rpc, **{"hostname": self.server, **values})
+        message = self.request(rpc, **values)
         native = calls.as_grpc(rpc, self.system.channel, message, headers)
         if rpc.http is None:
             return {native}
@@ -80,15 +95,17 @@ class Cast:
 
     def refusal_straight(self, rpc: Rpc, headers: dict[str, str], **values: str) -> Refusal | None:
         """How the service answers, past the edge."""
-        message = calls.request(rpc, **{"hostname": self.server, **values})
+        message = self.request(rpc, **values)
         return calls.as_grpc(rpc, self.straight[calls.service_of(rpc)], message, headers)
 
 
 @pytest.fixture(scope="module")
 def cast(system: System) -> Iterator[Cast]:
     bmc = system.bmc()
-    server, other = system.server(bmc), system.server(bmc)
-    moved = system.server(bmc)
+    server, other, moved = (
+        system.server(bmc, hostname=f"{each}.access.example.net", ip=ip)
+        for each, ip in ADDRESSES.items()
+    )
     everything = [*CATALOGUE]
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
     good = system.key(server, moved, capabilities=everything)
@@ -102,7 +119,7 @@ def cast(system: System) -> Iterator[Cast]:
     }
     system.noc("DELETE", f"/api/keys/{revoked.id}")
     assert system.noc("DELETE", f"/api/noc/servers/{moved}").status_code == 200
-    moved_again = system.server(bmc, account="other", hostname=moved)
+    moved_again = system.server(bmc, account="other", hostname=moved, ip=ADDRESSES["moved"])
     assert moved_again == moved
 
     def has_expired() -> bool:
@@ -181,7 +198,7 @@ def test_a_server_of_another_account_is_refused(cast: Cast, rpc: Rpc) -> None:
 def test_a_signed_in_person_does_what_the_rule_and_the_role_allow(cast: Cast, rpc: Rpc) -> None:
     assert rpc.rule is not None
     url = cast.system.stack.url
-    message = calls.request(rpc, hostname=cast.other_server)
+    message = cast.request(rpc, hostname=cast.other_server)
 
     def signed_in() -> str | None:
         """The other calls of this test show wrong passwords, for which the next one has to wait."""
@@ -223,7 +240,7 @@ def test_a_token_without_the_capability_or_the_server_is_refused(cast: Cast, rpc
         assert refusals == {refusal if exchange else Refusal("NOT_FOUND", "NOT_FOUND")}
         return
     assert refusals == {Refusal("PERMISSION_DENIED", "CAPABILITY_MISSING")}
-    if rpc.rule.server_field:
+    if rpc in WITH_SERVER:
         elsewhere = _bearer(cast.system, cast.good, servers=[cast.moved_server])
         refusal = Refusal("PERMISSION_DENIED", "SERVER_NOT_GRANTED")
         assert cast.refusals(rpc, elsewhere) == {refusal}

@@ -81,6 +81,7 @@ def pair(tmp_path: Path, postgres: Postgres) -> Iterator[Pair]:
             **stack.environment("server_ops"),
             "F2H_SERVER_OPS_LISTEN": address,
             "F2H_SERVER_OPS_INSTANCE": "server_ops-2",
+            "F2H_SERVER_OPS_METRICS": "",
         }
         command = [sys.executable, "-m", "services.server_ops"]
         other = Process("server_ops-2", command, tmp_path / "other.log", environment)

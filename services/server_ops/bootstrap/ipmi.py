@@ -19,7 +19,7 @@ class Ipmi:
 
     def __init__(self, ground: Ground, bmc: Bmc, publish: Publish) -> None:
         settings, clock, servers = ground.settings, ground.clock, ground.servers
-        statuses = SqlBmcStatuses(ground.database)
+        self.statuses = statuses = SqlBmcStatuses(ground.database)
         self.check = CheckBmc(
             servers,
             statuses,
@@ -35,8 +35,8 @@ class Ipmi:
             interval=timedelta(seconds=settings.sync_seconds),
             at_once=settings.sync_at_once,
         )
-        read = ReadIpmi(servers, statuses, bmc, self.check, clock)
-        self._servicer = IpmiServicer(read, clock, settings.bmc_failing_after)
+        self.read = ReadIpmi(servers, statuses, bmc, self.check, clock)
+        self._servicer = IpmiServicer(self.read, clock, settings.bmc_failing_after)
 
     def add_services(self, to: grpc.aio.Server) -> None:
         """Adds what answers calls."""

@@ -49,6 +49,7 @@ from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.bootstrap.addresses import Addresses
 from services.server_ops.bootstrap.ground import Ground
 from services.server_ops.bootstrap.ipmi import Ipmi
+from services.server_ops.bootstrap.monitoring import Monitoring
 from services.server_ops.bootstrap.netboot import Netboot
 from services.server_ops.bootstrap.operations import Operating
 from services.server_ops.bootstrap.webhooks import Webhooks
@@ -67,14 +68,13 @@ from services.server_ops.store import ips, rescues
 from services.server_ops.store.leases import SqlLeases
 from services.server_ops.store.operations import SqlOperations
 from services.server_ops.store.servers import SqlServers
-from services.server_ops.store.uplinks import SqlUplinks
 from services.server_ops.store.webhook_deliveries import tell_of_operation
 
 TAKEOVER_SECONDS = 15.0
 """How long a process that takes over after a crash looks for a restart, however late it comes."""
 
 SYNC_LOOK_SECONDS = 1.0
-"""Between two looks for BMCs whose check is due."""
+"""Between two looks for servers whose check or measuring is due."""
 
 TAKE_OVER_SECONDS = 3.0
 """Between two looks for operations that nobody runs any more."""
@@ -146,12 +146,12 @@ async def build(
     )
     leases.let_go = bmc.let_go
     ipmi = Ipmi(ground, bmc, webhooks.publish)
-    patience = _patience(settings)
     chassis = Chassis(
-        servers, operations, bmc, clock=clock, patience=patience, left=ipmi.check.expect
+        servers, operations, bmc, clock=clock, patience=_patience(settings), left=ipmi.check.expect
     )
     netboot = Netboot(ground, chassis, TAKEOVER_SECONDS)
     addresses = Addresses(ground)
+    monitoring = Monitoring(ground, ipmi)
     acts: dict[Kind, Act] = {
         Kind.REBOOT: Reboot(chassis, clock),
         Kind.POWER: ChangePower(chassis, clock),
@@ -174,7 +174,7 @@ async def build(
                 servers,
                 netboot.assign,
                 ips=addresses.ips,
-                uplinks=SqlUplinks(database, sealer),
+                uplinks=monitoring.uplinks,
                 clock=clock,
             ),
             to,
@@ -183,14 +183,17 @@ async def build(
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
         addresses.add_services(to, operating.request)
         ipmi.add_services(to)
+        monitoring.add_services(to)
         netboot.add_services(to, operating.request, operating.cancel)
         webhooks.add_services(to)
 
     try:
         await leases.renew()
         operating.launch()
+        monitoring.listen()
         async with repeated(
             (SYNC_LOOK_SECONDS, ipmi.sync),
+            (SYNC_LOOK_SECONDS, monitoring.collect),
             (RENEW_SECONDS, leases.renew),
             (TAKE_OVER_SECONDS, operating.take_over),
             (settings.webhook_poll_seconds, webhooks.deliver),
@@ -202,6 +205,7 @@ async def build(
             await webhooks.deliver.close(settings.drain_seconds)
     finally:
         await ipmi.sync.close()
+        await monitoring.close()
         webhooks.close()
         await operating.halt()
         await bmc.close()

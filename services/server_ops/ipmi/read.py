@@ -82,15 +82,9 @@ class ReadIpmi:
         limit = SENSORS_AGE if max_age is None else max_age
         if kept is not None and _is_fresh(kept.observe_time, asked, limit):
             return kept
-        # It is read on when nobody waits any more: then the next who asks has it.
-        reading = self._under_way.get(hostname)
-        if reading is None:
-            reading = asyncio.create_task(self._read_sensors(hostname, endpoint))
-            self._under_way[hostname] = reading
-            reading.add_done_callback(lambda _done: self._under_way.pop(hostname, None))
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                return await asyncio.shield(reading)
+                return await asyncio.shield(self._reading(hostname, endpoint))
         except TimeoutError:
             text = f"The sensors of {hostname} are being read, which takes long. Ask again."
             raise ApiError(
@@ -98,6 +92,25 @@ class ReadIpmi:
             ) from None
         except BmcError as error:
             raise refusal(hostname, error) from None
+
+    async def measure(self, hostname: str) -> tuple[Sensor, ...]:
+        """The sensors, read afresh, for no caller. Raises BmcError, and LookupError: no server."""
+        endpoint = await self._servers.bmc(hostname)
+        if endpoint is None:
+            raise LookupError(hostname)
+        return (await asyncio.shield(self._reading(hostname, endpoint))).sensors
+
+    def _reading(self, hostname: str, endpoint: BmcEndpoint) -> asyncio.Task[Readings]:
+        """The one reading of a server that is under way.
+
+        It goes on when nobody waits any more: then the next who asks has it.
+        """
+        reading = self._under_way.get(hostname)
+        if reading is None:
+            reading = asyncio.create_task(self._read_sensors(hostname, endpoint))
+            self._under_way[hostname] = reading
+            reading.add_done_callback(lambda _done: self._under_way.pop(hostname, None))
+        return reading
 
     async def _read_sensors(self, hostname: str, endpoint: BmcEndpoint) -> Readings:
         sensors = await self._bmc.sensors(endpoint)

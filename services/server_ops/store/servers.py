@@ -1,6 +1,8 @@
 """The inventory in the database."""
 
 import json
+import zlib
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from services.runtime.sealing import Sealer
 from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
 from services.server_ops.bmc.observation import PowerState
 from services.server_ops.inventory.server import AddressTaken, Server, ServerBusy, ServerView
+from services.server_ops.monitoring.series import RAW
 from services.server_ops.netboot.netboot import Netboot
 from services.server_ops.store.ips import mover
 from services.server_ops.store.netboots import netboot_of
@@ -21,6 +24,8 @@ from services.server_ops.store.tables import (
     HOLDS,
     BmcStatusRow,
     BootRow,
+    ChunkRow,
+    MonitoredRow,
     NetbootRow,
     OperationRow,
     RescueRow,
@@ -55,7 +60,10 @@ _VIEW = (
     .outerjoin(NetbootRow, col(NetbootRow.hostname) == col(ServerRow.hostname))
 )
 
-_BOOTED = (NetbootRow, BootRow, RescueRow)
+_OF_ACCOUNT = (NetbootRow, BootRow, RescueRow, ChunkRow)
+"""What an account did with a server is none of the next one's business."""
+
+_OF_SERVER = (ServerIpRow, BmcStatusRow, UplinkRow, MonitoredRow)
 
 _FIND = _VIEW.where(col(ServerRow.hostname) == bindparam("hostname"))
 """Built once: every call of a customer needs it."""
@@ -148,8 +156,7 @@ class SqlServers:
                 create_time=earlier.create_time if earlier else server.create_time,
             )
             if earlier and earlier.account != server.account:
-                # What the account before booted on it is none of the next one's business.
-                await _forget(session, server.hostname, *_BOOTED)
+                await _forget(session, server.hostname, *_OF_ACCOUNT)
             await session.merge(row)
             await session.flush()
             # Asked at once, and as if nothing were known: it may be another BMC.
@@ -161,6 +168,11 @@ class SqlServers:
                     due_time=server.create_time,
                 )
             )
+            if await session.get(MonitoredRow, server.hostname) is None:
+                # Measured at once, and from then on at a second of the minute that is its own.
+                second = zlib.crc32(server.hostname.encode()) % RAW.step
+                due = server.create_time + timedelta(seconds=second - RAW.step)
+                session.add(MonitoredRow(hostname=server.hostname, due_time=due))
             mine = col(ServerIpRow.hostname) == server.hostname
             await session.execute(delete(ServerIpRow).where(mine, ~col(ServerIpRow.failover)))
             for ip in server.ips:
@@ -184,7 +196,7 @@ class SqlServers:
                 holder = await _mover(session, hostname)
             if holder is not None:
                 raise ServerBusy(f"operations/{holder}")
-            await _forget(session, hostname, ServerIpRow, BmcStatusRow, UplinkRow, *_BOOTED)
+            await _forget(session, hostname, *_OF_SERVER, *_OF_ACCOUNT)
             await session.delete(row)
         return True
 

@@ -89,6 +89,35 @@ class UplinkRow(SQLModel, table=True):
     login: bytes
 
 
+class MonitoredRow(SQLModel, table=True):
+    """What was measured of a server last, and when that is due again; one for each server."""
+
+    __tablename__ = "monitored"
+
+    hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
+    due_time: datetime = _time(index=True)
+    rolled_until: int = 0
+    """In seconds since 1970, a whole hour: what was measured before is rolled up."""
+    time: datetime | None = _time(nullable=True)
+    """Null: it was not measured yet."""
+    sensors: bytes = b""
+    power: str = ""
+    seconds: float = 0
+
+
+class ChunkRow(SQLModel, table=True):
+    """What was measured of a server in a span of time; see monitoring/chunk.py."""
+
+    __tablename__ = "chunk"
+
+    hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
+    step: int = Field(primary_key=True)
+    """Seconds from one point to the next."""
+    start: int = Field(primary_key=True)
+    """In seconds since 1970."""
+    content: bytes
+
+
 class BmcStatusRow(SQLModel, table=True):
     """What is known of a server's BMC; there is one for each server."""
 
