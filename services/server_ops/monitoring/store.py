@@ -63,6 +63,8 @@ class Measurements(Protocol):
     ) -> Mapping[str, list[Point]]:
         """The points of every series that begin in [start, end), seconds since 1970, in order.
 
+        Both are multiples of the resolution's step.
+
         The step that is under way is among them, as far as it is measured.
         """
         ...

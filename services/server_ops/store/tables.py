@@ -4,7 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, DateTime, Index, UniqueConstraint, literal_column, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
 from sqlmodel import Field, SQLModel, col
 
 from services.server_ops.operations.states import HOLDING
@@ -96,7 +105,7 @@ class MonitoredRow(SQLModel, table=True):
 
     hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
     due_time: datetime = _time(index=True)
-    rolled_until: int = 0
+    rolled_until: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     """In seconds since 1970, a whole hour: what was measured before is rolled up."""
     time: datetime | None = _time(nullable=True)
     """Null: it was not measured yet."""
@@ -113,7 +122,7 @@ class ChunkRow(SQLModel, table=True):
     hostname: str = Field(primary_key=True, foreign_key="server.hostname", ondelete="CASCADE")
     step: int = Field(primary_key=True)
     """Seconds from one point to the next."""
-    start: int = Field(primary_key=True)
+    start: int = Field(sa_column=Column(BigInteger, primary_key=True))
     """In seconds since 1970."""
     content: bytes
 

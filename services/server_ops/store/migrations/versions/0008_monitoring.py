@@ -33,7 +33,7 @@ def upgrade() -> None:
             primary_key=True,
         ),
         sa.Column("due_time", sa.DateTime(timezone=True), nullable=False, index=True),
-        sa.Column("rolled_until", sa.Integer, nullable=False),
+        sa.Column("rolled_until", sa.BigInteger, nullable=False),
         sa.Column("time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sensors", sa.LargeBinary, nullable=False),
         sa.Column("power", sa.String, nullable=False),
@@ -48,7 +48,7 @@ def upgrade() -> None:
             primary_key=True,
         ),
         sa.Column("step", sa.Integer, primary_key=True),
-        sa.Column("start", sa.Integer, primary_key=True),
+        sa.Column("start", sa.BigInteger, primary_key=True),
         sa.Column("content", sa.LargeBinary, nullable=False),
     )
     op.execute(
