@@ -1,13 +1,16 @@
 """How servers are connected, in the database. The logins at switches are sealed."""
 
+from datetime import timedelta
+
 from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlmodel import col
 
-from services.runtime.database import Database
+from services.runtime.database import Database, utc
 from services.runtime.sealing import Sealer
+from services.server_ops.monitoring.series import RAW
 from services.server_ops.monitoring.uplink import SnmpLogin, Uplink
-from services.server_ops.store.tables import ServerRow, UplinkRow
+from services.server_ops.store.tables import MonitoredRow, ServerRow, UplinkRow
 
 _LOGIN: TypeAdapter[SnmpLogin] = TypeAdapter(SnmpLogin)
 
@@ -42,6 +45,9 @@ class SqlUplinks:
                     login=sealed,
                 )
             )
+            # Measured at once, and from then on at the second of the minute that is the server's.
+            monitored = await session.get_one(MonitoredRow, hostname, with_for_update=True)
+            monitored.due_time = utc(monitored.due_time) - timedelta(seconds=RAW.step)
 
     async def delete(self, hostname: str) -> bool:
         async with self._database.write() as session:
