@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from bench import fleet, key_count, read_server
+from bench import fleet, key_count, monitoring, read_server
 from bench.load import BenchError, require_wrk
 from bench.report import markdown
 from edge.process import EdgeError
@@ -16,7 +16,8 @@ def main() -> int:
     """Runs every benchmark; 1 when one cannot be run or its answers are wrong."""
     try:
         require_wrk()
-        text = markdown([read_server.measure(), key_count.measure(), fleet.measure()])
+        findings = [each.measure() for each in (read_server, key_count, fleet, monitoring)]
+        text = markdown(findings)
     except (BenchError, EdgeError, StackError, subprocess.CalledProcessError) as error:
         print(f"make bench: {error}", file=sys.stderr)
         return 1
