@@ -34,6 +34,8 @@ SETTINGS = {
     # The same of one that boots from the network.
     "F2H_SERVER_OPS_RESCUE_SECONDS": "6",
     "F2H_SERVER_OPS_HEARTBEAT_SECONDS": "0.5",
+    # One key is exchanged in a whole matrix of tests.
+    "F2H_AUTH_TOKENS_PER_MINUTE": "1000",
 }
 
 

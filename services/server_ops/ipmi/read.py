@@ -55,7 +55,7 @@ class ReadIpmi:
     async def status(self, hostname: str, account: str, max_age: timedelta | None) -> BmcStatus:
         """What is known of the BMC, no older than `max_age`; None: whatever is known.
 
-        Raises ApiError(SERVER_NOT_GRANTED).
+        Raises ApiError(SERVER_NOT_GRANTED), and ApiError(DEADLINE_EXCEEDED) of a slow BMC.
         """
         asked = self._clock()
         await bmc_of(self._servers, hostname, account)
@@ -64,7 +64,7 @@ class ReadIpmi:
             max_age = timedelta(0)
         if max_age is None or _is_fresh(status.check_time, asked, max_age):
             return status
-        async with self._turn(hostname):
+        async with _patience(hostname, "state"), self._turn(hostname):
             # Who waited for the same question of somebody else has the answer now.
             status = await self._statuses.find(hostname)
             if _is_fresh(status.check_time, asked, max_age):
@@ -74,7 +74,8 @@ class ReadIpmi:
     async def sensors(self, hostname: str, account: str, max_age: timedelta | None) -> Readings:
         """The sensors, no older than `max_age`; None: SENSORS_AGE.
 
-        Raises ApiError: SERVER_NOT_GRANTED, BMC_UNREACHABLE, BMC_AUTH_FAILED, BMC_UNSUPPORTED.
+        Raises ApiError: SERVER_NOT_GRANTED, BMC_UNREACHABLE, BMC_AUTH_FAILED, BMC_UNSUPPORTED,
+        DEADLINE_EXCEEDED.
         """
         asked = self._clock()
         endpoint = await bmc_of(self._servers, hostname, account)
@@ -83,13 +84,8 @@ class ReadIpmi:
         if kept is not None and _is_fresh(kept.observe_time, asked, limit):
             return kept
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with _patience(hostname, "sensors"):
                 return await asyncio.shield(self._reading(hostname, endpoint))
-        except TimeoutError:
-            text = f"The sensors of {hostname} are being read, which takes long. Ask again."
-            raise ApiError(
-                Reason.DEADLINE_EXCEEDED, text, retry_after_seconds=RETRY_SECONDS
-            ) from None
         except BmcError as error:
             raise refusal(hostname, error) from None
 
@@ -123,11 +119,12 @@ class ReadIpmi:
         """A page of the event log.
 
         Raises ApiError: SERVER_NOT_GRANTED, BMC_UNREACHABLE, BMC_AUTH_FAILED, BMC_UNSUPPORTED,
-        EVENT_LOG_ERASED.
+        EVENT_LOG_ERASED, DEADLINE_EXCEEDED.
         """
         endpoint = await bmc_of(self._servers, hostname, account)
         try:
-            return await self._bmc.events(endpoint, after, limit)
+            async with _patience(hostname, "event log"):
+                return await self._bmc.events(endpoint, after, limit)
         except BmcError as error:
             raise refusal(hostname, error) from None
 
@@ -149,6 +146,17 @@ class ReadIpmi:
         finally:
             if not turn.locked():
                 self._turns.pop(hostname, None)
+
+
+@asynccontextmanager
+async def _patience(hostname: str, what: str) -> AsyncIterator[None]:
+    """Waits for a slow BMC for as long as a caller does. Raises ApiError(DEADLINE_EXCEEDED)."""
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            yield
+    except TimeoutError:
+        text = f"The BMC of {hostname} takes long to tell its {what}. Ask again."
+        raise ApiError(Reason.DEADLINE_EXCEEDED, text, retry_after_seconds=RETRY_SECONDS) from None
 
 
 def _is_fresh(time: datetime | None, asked: datetime, max_age: timedelta) -> bool:

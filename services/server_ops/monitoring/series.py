@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.server_ops.bmc.sensor import Sensor
 
@@ -38,9 +39,8 @@ class Sample:
     values: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Point:
-    """What was measured in one step."""
+class Point(NamedTuple):
+    """What was measured in one step. There are thousands in an answer, so it is no dataclass."""
 
     time: int
     """When the step begins, in seconds since 1970 (UTC)."""

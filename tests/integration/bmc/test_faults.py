@@ -267,6 +267,28 @@ async def test_a_bmc_that_fails_is_left_alone_and_tried_again_by_itself(tmp_path
         assert await rig.bmc.power(rig.endpoint) is PowerState.ON
 
 
+async def test_silence_in_a_long_reading_holds_up_nobody_for_longer_than_an_edge_waits(
+    tmp_path: Path,
+) -> None:
+    """What reads all sensors may take a minute; a BMC that says nothing at all may not."""
+    async with ipmi_rig(tmp_path / "sim", power_seconds=5) as rig:
+        await rig.bmc.power(rig.endpoint)
+        answers = 0
+
+        def drop(_datagram: bytes, direction: Direction) -> bool:
+            nonlocal answers
+            answers += direction is Direction.REPLY
+            return answers > 3
+
+        rig.proxy.drop = drop
+        async with asyncio.timeout(14):
+            calls = [rig.bmc.sensors(rig.endpoint), *(rig.bmc.power(rig.endpoint) for _ in "12")]
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+        for end in ends:
+            assert isinstance(end, BmcUnreachable)
+            assert end.trouble is Trouble.NO_ANSWER
+
+
 async def test_a_line_that_is_too_long_is_refused_at_once(tmp_path: Path) -> None:
     async with ipmi_rig(tmp_path / "sim", queue=3, failures=100) as rig:
         rig.be_silent()

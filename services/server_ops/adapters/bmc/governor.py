@@ -50,6 +50,8 @@ class _Line:
         """When the next call may begin, on the event loop's clock."""
         self.failures = 0
         """Failed calls in a row."""
+        self.failure: tuple[float, Trouble] | None = None
+        """When the last call failed, on the event loop's clock, and why."""
         self.left_alone_until = 0.0
         self.refused: BmcEndpoint | None = None
         """The login that the BMC refused: it is never tried again."""
@@ -219,17 +221,13 @@ class BmcGovernor:
     ) -> Any:
         """A call that a BMC which does not answer is spared of."""
         line = self._line(endpoint)
-        self._spare(line)
-        async with self._turn(line, endpoint):
-            self._spare(line)  # what was found out while this call waited
+        async with self._spared(line, endpoint):
             return await self._call(line, endpoint, method, *arguments, seconds=seconds)
 
     async def _read_long(self, endpoint: BmcEndpoint, method: str, *arguments: Any) -> Any:
         """As `_read`, for what may take long of a BMC that answers; of another it does not."""
         line = self._line(endpoint)
-        self._spare(line)
-        async with self._turn(line, endpoint):
-            self._spare(line)
+        async with self._spared(line, endpoint):
             limits = self._limits
             await self._call(line, endpoint, "prepare", seconds=limits.power_seconds)
             return await self._call(line, endpoint, method, *arguments, seconds=limits.read_seconds)
@@ -246,10 +244,10 @@ class BmcGovernor:
         try:
             yield
         except Lost:
-            self._failed(line)
+            self._failed(line, Trouble.NO_ANSWER)
             raise BmcUnreachable from None
-        except BmcUnreachable:
-            self._failed(line)
+        except BmcUnreachable as error:
+            self._failed(line, error.trouble)
             raise
         except BmcAuthFailed:
             await self._refuse(line, endpoint)
@@ -300,9 +298,23 @@ class BmcGovernor:
         if left > 0:
             raise BmcUnreachable(Trouble.BACKING_OFF, left)
 
-    def _failed(self, line: _Line) -> None:
+    @asynccontextmanager
+    async def _spared(self, line: _Line, endpoint: BmcEndpoint) -> AsyncIterator[None]:
+        """The line, for who does not want to wait for a BMC that does not answer.
+
+        What the call before found out while this one waited is this one's answer too.
+        """
+        asked = asyncio.get_running_loop().time()
+        self._spare(line)
+        async with self._turn(line, endpoint):
+            if line.failure is not None and line.failure[0] > asked:
+                raise BmcUnreachable(line.failure[1])
+            yield
+
+    def _failed(self, line: _Line, trouble: Trouble) -> None:
         limits = self._limits
         line.failures += 1
+        line.failure = (asyncio.get_running_loop().time(), trouble)
         times = line.failures - limits.failures
         if times >= 0:
             # Then the next call goes through, as a try: it closes this again, or doubles it.

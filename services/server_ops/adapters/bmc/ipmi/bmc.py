@@ -65,8 +65,8 @@ _RESEND_SECONDS = (0.4, 0.6, 0.9, 1.4, 2.0)
 """How long a reading command waits each time before it is sent again. After the last time the
 session is taken for lost."""
 
-_SILENCE_SECONDS = 12.0
-"""One question is asked for so long; what consists of many may take longer."""
+_SILENCE_SECONDS = 10.0
+"""One question is asked for so long, new logins included; what consists of many may take longer."""
 
 _BUSY_PAUSE_SECONDS = 0.2
 
@@ -252,7 +252,14 @@ class IpmiBmc:
 
     async def _answer(self, netfn: int, command: int, data: bytes = b"", lun: int = 0) -> Answer:
         """The answer to a reading command, which is repeated until there is one."""
-        begin = time.monotonic()
+        try:
+            async with asyncio.timeout(_SILENCE_SECONDS):
+                return await self._ask(netfn, command, data, lun)
+        except TimeoutError:
+            self.drop()
+            raise BmcUnreachable(self.trouble) from None
+
+    async def _ask(self, netfn: int, command: int, data: bytes, lun: int) -> Answer:
         for seconds in itertools.cycle(_RESEND_SECONDS):
             session = await self._login()
             try:
@@ -260,8 +267,6 @@ class IpmiBmc:
             except (NotSent, Unanswered):
                 if seconds == _RESEND_SECONDS[-1]:
                     self.drop()
-                if time.monotonic() - begin > _SILENCE_SECONDS:
-                    raise BmcUnreachable(self.trouble) from None
                 continue
             if answer.code not in _BUSY:
                 return answer
