@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from cachetools import LRUCache
 from f2h.access.v1.reason_pb2 import Reason
@@ -105,8 +106,14 @@ class ReadIpmi:
         if reading is None:
             reading = asyncio.create_task(self._read_sensors(hostname, endpoint))
             self._under_way[hostname] = reading
-            reading.add_done_callback(lambda _done: self._under_way.pop(hostname, None))
+            reading.add_done_callback(partial(self._over, hostname))
         return reading
+
+    def _over(self, hostname: str, reading: asyncio.Task[Readings]) -> None:
+        del self._under_way[hostname]
+        if not reading.cancelled():
+            # Looked at: when nobody waits any more, how it failed is nobody's concern.
+            reading.exception()
 
     async def _read_sensors(self, hostname: str, endpoint: BmcEndpoint) -> Readings:
         sensors = await self._bmc.sensors(endpoint)

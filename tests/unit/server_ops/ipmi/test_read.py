@@ -1,6 +1,7 @@
 """Answers from what is known, and afresh where that is asked for."""
 
 import asyncio
+import gc
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from f2h.access.v1.reason_pb2 import Reason
 
 from services.runtime.errors import ApiError
 from services.server_ops.bmc.endpoint import BmcEndpoint
+from services.server_ops.bmc.errors import BmcError
 from services.server_ops.bmc.observation import PowerState
 from services.server_ops.bmc.sensor import Health, Sensor
 from services.server_ops.ipmi.check import CheckBmc
@@ -54,6 +56,8 @@ class Counting(FakeBmc):
     def __init__(self, *machines: FakeMachine) -> None:
         super().__init__(*machines)
         self.reads = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def power(self, endpoint: BmcEndpoint) -> PowerState:
         self.reads += 1
@@ -63,6 +67,7 @@ class Counting(FakeBmc):
     async def sensors(self, endpoint: BmcEndpoint) -> tuple[Sensor, ...]:
         self.reads += 1
         await asyncio.sleep(0)
+        await self.answers.wait()
         return await super().sensors(endpoint)
 
 
@@ -178,3 +183,25 @@ async def test_a_login_that_is_refused_is_said(reading: Reading) -> None:
     with pytest.raises(ApiError) as refused:
         await reading.read.sensors(HOST, ACCOUNT, None)
     assert refused.value.reason == Reason.BMC_AUTH_FAILED
+
+
+async def test_a_reading_that_fails_when_nobody_waits_any_more_is_nobodys_error(
+    reading: Reading,
+) -> None:
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
+    reading.machine.trouble = Trouble.SILENT
+    reading.bmc.answers.clear()
+    waiter = asyncio.create_task(reading.read.measure(HOST))
+    while reading.bmc.reads == 0:
+        await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    reading.bmc.answers.set()
+    while reading.read._under_way:
+        await asyncio.sleep(0)
+    gc.collect()
+    assert unheard == []
+    with pytest.raises(BmcError):
+        await reading.read.measure(HOST)
