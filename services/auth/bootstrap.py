@@ -32,7 +32,7 @@ from f2h.auth.v1 import (
     user_pb2_grpc,
 )
 from f2h.edge.v1 import authorization_pb2_grpc
-from f2h.security.v1 import antihack_pb2, antispam_pb2
+from f2h.security.v1 import antihack_pb2, antispam_pb2, gateway_pb2, spam_block_pb2
 from f2h.server_ops.v1 import (
     console_pb2,
     image_pb2,
@@ -102,7 +102,6 @@ from services.runtime.database import Database
 from services.runtime.errors import ApiError
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
 from services.runtime.policy import Policy, PolicyCache
-from services.runtime.principal import PrincipalVerifier
 from services.runtime.quota import PerMinute
 from services.runtime.sealing import Sealer
 
@@ -122,6 +121,7 @@ CHECKED = (
     antihack_pb2,
     antispam_pb2,
     console_pb2,
+    gateway_pb2,
     image_pb2,
     install_pb2,
     inventory_pb2,
@@ -136,6 +136,7 @@ CHECKED = (
     rescue_pb2,
     router_pb2,
     server_pb2,
+    spam_block_pb2,
     template_pb2,
     webhook_pb2,
 )
@@ -271,7 +272,7 @@ async def build(
     audit = Audit(own, recorder)
     identify = Identify(
         own,
-        PrincipalVerifier(settings.public_keys(), clock),
+        settings.verifier(clock),
         PolicyCache(policy),
         open_paths=OPEN,
     )

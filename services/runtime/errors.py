@@ -63,6 +63,11 @@ _CODES: Mapping["Reason.ValueType", int] = {
     Reason.ROUTER_FAILED: code_pb2.UNAVAILABLE,
     Reason.DNS_REFUSED: code_pb2.FAILED_PRECONDITION,
     Reason.FORWARD_NOT_CONFIRMED: code_pb2.FAILED_PRECONDITION,
+    Reason.IP_NOT_BLOCKED: code_pb2.FAILED_PRECONDITION,
+    Reason.UNBLOCK_TOO_EARLY: code_pb2.FAILED_PRECONDITION,
+    Reason.IP_LISTED: code_pb2.FAILED_PRECONDITION,
+    Reason.MAIL_GATE_FAILED: code_pb2.UNAVAILABLE,
+    Reason.GATEWAY_UNAVAILABLE: code_pb2.UNAVAILABLE,
 }
 """The google.rpc.Code that each reason travels with."""
 

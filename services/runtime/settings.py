@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, Base64Bytes, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from services.runtime.clock import Clock
+from services.runtime.principal import PrincipalVerifier
+
 KEY_BYTES = 32
 """The size of every key here: Ed25519, AES-256, and what HMAC-SHA-256 deserves at least."""
 
@@ -27,6 +30,8 @@ Key = Annotated[Base64Bytes, AfterValidator(_has_key_size)]
 
 KeyNumber = Annotated[int, Field(ge=0, le=65535)]
 """Keys are numbered, so that they can be replaced without a gap."""
+
+ServiceName = Annotated[str, Field(pattern="^[a-z][a-z_]{0,31}$")]
 
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]
 """A host and a port, "127.0.0.1:50051"."""
@@ -55,16 +60,26 @@ class ServiceSettings(BaseSettings):
     """Where its gRPC server listens."""
     principal_public_keys: dict[KeyNumber, Key]
     """The numbered Ed25519 public keys that principals are verified with, 32 bytes each, base64."""
+    service_public_keys: dict[ServiceName, Key] = {}
+    """The Ed25519 public keys of services that call in their own name, by the service's name."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     drain_seconds: float = Field(5.0, ge=0, le=300)
     """How long calls under way may finish after SIGTERM."""
 
     def public_keys(self) -> dict[int, Ed25519PublicKey]:
-        """The public keys, ready to verify with."""
+        """The public keys of auth, ready to verify with."""
         return {
             number: Ed25519PublicKey.from_public_bytes(key)
             for number, key in self.principal_public_keys.items()
         }
+
+    def verifier(self, clock: Clock) -> PrincipalVerifier:
+        """What verifies principals."""
+        services = {
+            name: Ed25519PublicKey.from_public_bytes(key)
+            for name, key in self.service_public_keys.items()
+        }
+        return PrincipalVerifier(self.public_keys(), clock, services)
 
     @classmethod
     def load(cls) -> Self:

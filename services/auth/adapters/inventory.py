@@ -2,18 +2,15 @@
 
 import grpc.aio
 import structlog
-from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
 
 from services.auth.keys.key import Owned
-from services.runtime.access import Audience
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
-from services.runtime.principal import HEADER, Signer
+from services.runtime.principal import OwnName, Signer
 
 DEADLINE_SECONDS = 2.0
-PRINCIPAL_SECONDS = 30
 
 log = structlog.get_logger()
 
@@ -25,20 +22,14 @@ class GrpcInventory:
         self._stub: inventory_pb2_grpc.InventoryServiceAsyncStub = (
             inventory_pb2_grpc.InventoryServiceStub(channel)
         )
-        self._signer = signer
-        self._clock = clock
+        self._own_name = OwnName("auth", signer, clock)
 
     async def owned(self, account: str, hostnames: list[str]) -> Owned:
         """See Inventory. Raises ApiError(DEPENDENCY_UNAVAILABLE)."""
-        principal = Principal(
-            audience=Audience.SERVICE,
-            subject="auth",
-            expire_seconds=int(self._clock().timestamp()) + PRINCIPAL_SECONDS,
-        )
         try:
             answer = await self._stub.FilterOwned(
                 inventory_pb2.FilterOwnedRequest(account=account, hostnames=hostnames),
-                metadata=((HEADER, self._signer.sign(principal)),),
+                metadata=self._own_name.metadata(),
                 timeout=DEADLINE_SECONDS,
             )
         except grpc.aio.AioRpcError as error:

@@ -6,6 +6,7 @@ import dns.asyncresolver
 import dns.tsig
 import grpc.aio
 from f2h.server_ops.v1 import (
+    address_pb2_grpc,
     ip_pb2_grpc,
     network_pb2_grpc,
     ptr_pb2_grpc,
@@ -23,6 +24,7 @@ from services.server_ops.operations.request import RequestOperation
 from services.server_ops.operations.workflow import Act
 from services.server_ops.ptr.change import Ptrs
 from services.server_ops.ptr.ptr import Dns
+from services.server_ops.rpc.addresses import AddressServicer
 from services.server_ops.rpc.ips import IpServicer
 from services.server_ops.rpc.networks import NetworkServicer
 from services.server_ops.rpc.ptrs import PtrServicer
@@ -64,6 +66,8 @@ class Addresses:
         move = RequestMove(request, self._servers, self._networks)
         ips = IpServicer(self._servers, self.ips, self._networks, self._ptrs, move)
         ip_pb2_grpc.add_IpServiceServicer_to_server(ips, to)
+        located = AddressServicer(self._servers, self.ips)
+        address_pb2_grpc.add_AddressServiceServicer_to_server(located, to)
         ptr_pb2_grpc.add_PtrServiceServicer_to_server(PtrServicer(self.ips, self._ptrs), to)
         networks = NetworkServicer(self._networks)
         network_pb2_grpc.add_NetworkServiceServicer_to_server(networks, to)

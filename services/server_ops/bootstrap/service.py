@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 import grpc.aio
 from f2h.server_ops.v1 import (
+    address_pb2,
     console_pb2,
     console_pb2_grpc,
+    event_pb2,
     image_pb2,
     install_pb2,
     inventory_pb2,
@@ -39,7 +41,6 @@ from services.runtime.database import Database
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
-from services.runtime.principal import PrincipalVerifier
 from services.runtime.principal_client import PrincipalClient
 from services.runtime.sealing import Sealer
 from services.runtime.standing import Standing
@@ -83,7 +84,9 @@ TIDY_SECONDS = 3600.0
 """After how long what nobody asks for any more is removed."""
 
 MODULES = (
+    address_pb2,
     console_pb2,
+    event_pb2,
     image_pb2,
     install_pb2,
     inventory_pb2,
@@ -217,7 +220,7 @@ async def build(
 def _layers(
     settings: ServerOpsSettings, auth: grpc.aio.Channel, clock: Clock
 ) -> tuple[Layers, Audit]:
-    verifier = PrincipalVerifier(settings.public_keys(), clock)
+    verifier = settings.verifier(clock)
     identify = Identify(ACCESS, verifier, PolicyCache(PolicyClient(auth).fetch))
     audit = Audit(ACCESS, AuditClient(auth))
     standing = Standing(PrincipalClient(auth).renew, verifier.verify, clock)

@@ -8,12 +8,13 @@ from functools import partial
 from uuid import uuid4
 
 import grpc.aio
-from f2h.server_ops.v1 import webhook_pb2_grpc
+from f2h.server_ops.v1 import event_pb2_grpc, webhook_pb2_grpc
 
 from services.runtime.quota import PerMinute
 from services.server_ops.adapters.webhooks.network import SystemResolver
 from services.server_ops.adapters.webhooks.sender import HttpSender
 from services.server_ops.bootstrap.ground import Ground
+from services.server_ops.rpc.events import EventServicer
 from services.server_ops.rpc.webhooks import WebhookServicer, WebhookUseCases
 from services.server_ops.store.webhook_deliveries import SqlDeliveries
 from services.server_ops.store.webhooks import SqlWebhooks
@@ -65,6 +66,7 @@ class Webhooks:
     def add_services(self, to: grpc.aio.Server) -> None:
         """Adds what answers calls."""
         webhook_pb2_grpc.add_WebhookServiceServicer_to_server(WebhookServicer(self._use_cases), to)
+        event_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(self._tell), to)
 
     def close(self) -> None:
         """Ends what is being resolved."""

@@ -85,6 +85,10 @@ class Ips(Protocol):
         """The failover addresses that the server has, in order."""
         ...
 
+    async def page(self, after: str, limit: int) -> list[Ip]:
+        """Addresses in the order of their texts, those behind `after`, at most `limit`."""
+        ...
+
     async def put_failover(self, ip: str, hostname: str) -> Ip:
         """Gives a failover address to a server.
 

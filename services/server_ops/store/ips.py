@@ -38,6 +38,10 @@ class SqlIps:
         query = _IPS.where(of_server, col(ServerIpRow.failover)).order_by(col(ServerIpRow.ip))
         return [_ip(row) for row in await self._database.fetch(query)]
 
+    async def page(self, after: str, limit: int) -> list[Ip]:
+        query = _IPS.where(col(ServerIpRow.ip) > after).order_by(col(ServerIpRow.ip)).limit(limit)
+        return [_ip(row) for row in await self._database.scan(query)]
+
     async def put_failover(self, ip: str, hostname: str) -> Ip:
         async with self._database.write() as session:
             server = await session.get(ServerRow, hostname)

@@ -22,7 +22,8 @@ class Publish:
     ) -> None:
         """Keeps the event, which happened now, for every webhook of the account that wants it.
 
-        The data of a server's event is {server, power?, reachability?}.
+        The data of a server's event is {server, power?, reachability?}, of an address's {server,
+        ip, …}.
         """
         event = Event(self._new_event_id(), account, kind, self._clock(), data)
         await self._deliveries.publish(event)

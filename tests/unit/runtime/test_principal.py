@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.runtime.access import Audience
 from services.runtime.errors import ApiError
-from services.runtime.principal import PrincipalSigner, PrincipalVerifier
+from services.runtime.principal import OwnName, PrincipalSigner, PrincipalVerifier
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 END = int(NOW.timestamp()) + 30
@@ -116,3 +116,36 @@ def test_no_refusal_says_what_was_wrong() -> None:
         refusal(HEADER, verifier(NOW + timedelta(days=1))),
     ]
     assert len({error.status().SerializeToString() for error in refusals}) == 1
+
+
+OF_SERVICES = PrincipalVerifier({1: KEY.public_key()}, lambda: NOW, {"security": OTHER.public_key()})
+
+
+def test_a_service_speaks_in_its_own_name_with_its_own_key() -> None:
+    own_name = OwnName("security", PrincipalSigner(0, OTHER, "security"), lambda: NOW)
+    ((name, header),) = own_name.metadata()
+    principal = OF_SERVICES.verify(header)
+    assert (name, principal.audience, principal.subject, principal.account) == (
+        "x-f2h-principal",
+        Audience.SERVICE,
+        "security",
+        "",
+    )
+    refusal(header, PrincipalVerifier({1: KEY.public_key()}, lambda: NOW))
+    refusal(header, PrincipalVerifier({}, lambda: NOW, {"security": KEY.public_key()}))
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        PRINCIPAL,
+        Principal(audience=Audience.NOC, subject="security", expire_seconds=END),
+        Principal(audience=Audience.SERVICE, subject="auth", expire_seconds=END),
+        Principal(audience=Audience.SERVICE, expire_seconds=END),
+    ],
+    ids=["customer", "NOC", "another service", "nobody"],
+)
+def test_a_service_can_speak_for_nobody_else(principal: Principal) -> None:
+    refusal(PrincipalSigner(0, OTHER, "security").sign(principal), OF_SERVICES)
+    refusal(PrincipalSigner(1, OTHER).sign(principal), OF_SERVICES)
+    refusal(PrincipalSigner(1, KEY, "security").sign(principal), OF_SERVICES)

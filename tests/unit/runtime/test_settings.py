@@ -18,7 +18,10 @@ AUTH = {
     "F2H_AUTH_SIGNING_KEYS": json.dumps({"1": {"key": KEY}}),
     "F2H_AUTH_SEALING_KEYS": json.dumps({"1": KEY}),
 }
-SECURITY = {"F2H_SECURITY_PRINCIPAL_PUBLIC_KEYS": json.dumps({"1": KEY})}
+SECURITY = {
+    "F2H_SECURITY_PRINCIPAL_PUBLIC_KEYS": json.dumps({"1": KEY}),
+    "F2H_SECURITY_SERVICE_KEY": KEY,
+}
 
 Environment = Callable[[dict[str, str]], None]
 
@@ -98,6 +101,13 @@ def test_earlier_public_keys_are_known_beside_the_present_one(environment: Envir
             "F2H_SECURITY_PRINCIPAL_PUBLIC_KEYS",
             json.dumps({"1": SHORT}),
         ),
+        (SecuritySettings, "F2H_SECURITY_SERVICE_KEY", SHORT),
+        (SecuritySettings, "F2H_SECURITY_SERVICE_PUBLIC_KEYS", json.dumps({"A b": KEY})),
+        (SecuritySettings, "F2H_SECURITY_DNSBL_ZONE", "canary zone"),
+        (SecuritySettings, "F2H_SECURITY_DNSBL_RESOLVER", "resolver"),
+        (SecuritySettings, "F2H_SECURITY_NFT_COMMAND", "nft; rm"),
+        (SecuritySettings, "F2H_SECURITY_BLOCK_LISTS", json.dumps(["ABC"])),
+        (SecuritySettings, "F2H_SECURITY_UNBLOCK_WAIT_SECONDS", "-1"),
     ],
 )
 def test_a_wrong_value_stops_the_service_naming_the_field_and_not_showing_it(

@@ -10,12 +10,12 @@ import pytest
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
 
-from services.auth.adapters.inventory import DEADLINE_SECONDS, PRINCIPAL_SECONDS, GrpcInventory
+from services.auth.adapters.inventory import DEADLINE_SECONDS, GrpcInventory
 from services.auth.bootstrap import CHECKED
 from services.auth.keys.key import Owned
 from services.runtime.access import Audience, rules
 from services.runtime.errors import ApiError
-from services.runtime.principal import HEADER, PrincipalSigner, PrincipalVerifier
+from services.runtime.principal import HEADER, OWN_NAME_SECONDS, PrincipalSigner, PrincipalVerifier
 from tests.unit.serving import SIGNING_KEY, new_address
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -76,7 +76,7 @@ async def test_auth_asks_in_its_own_name_as_a_service_that_may(
     principal = verifier.verify(metadata[HEADER])
     assert (principal.audience, principal.subject) == (Audience.SERVICE, "auth")
     assert (principal.account, principal.policy_digest) == ("", b"")
-    assert principal.expire_seconds == int(NOW.timestamp()) + PRINCIPAL_SECONDS
+    assert principal.expire_seconds == int(NOW.timestamp()) + OWN_NAME_SECONDS
     rule = rules(*CHECKED)["/f2h.server_ops.v1.InventoryService/FilterOwned"]
     assert Audience.SERVICE in rule.audiences
 
