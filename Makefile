@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS := 1
 MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio dropbear-bin jq kmod \
   fdisk mtools syslinux syslinux-common
 DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server iproute2 \
-  bind9 bind9-dnsutils snmpd
+  bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 
@@ -59,7 +59,7 @@ format: .venv/.installed ## Put code and protos into form
 gen: .venv/.installed ## Generate stubs, descriptor and catalogue from the protos
 	python -m tools.gen
 
-bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools
+bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools fail2ban rbldnsd adns-tools
 bench: .venv/.installed gen/descriptor.binpb debian ## Measure, and write docs/benchmarks.md
 	python -m bench
 

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 
-from bench import fleet, key_count, monitoring, read_server
+from bench import antihack, dnsbl, fleet, key_count, monitoring, read_server
 from bench.load import BenchError, require_wrk
 from bench.report import markdown
 from edge.process import EdgeError
 from lab.stack import ROOT, StackError
+
+_BENCHMARKS = (read_server, key_count, fleet, monitoring, antihack, dnsbl)
 
 TARGET = ROOT / "docs" / "benchmarks.md"
 
@@ -16,7 +18,7 @@ def main() -> int:
     """Runs every benchmark; 1 when one cannot be run or its answers are wrong."""
     try:
         require_wrk()
-        findings = [each.measure() for each in (read_server, key_count, fleet, monitoring)]
+        findings = [each.measure() for each in _BENCHMARKS]
         text = markdown(findings)
     except (BenchError, EdgeError, StackError, subprocess.CalledProcessError) as error:
         print(f"make bench: {error}", file=sys.stderr)

@@ -1,5 +1,7 @@
 """What a demonstration consists of: an account, its servers, and a key for them."""
 
+from ipaddress import ip_address, ip_network
+
 from f2h.server_ops.v1 import inventory_pb2
 
 ACCOUNT = "demo"
@@ -20,6 +22,20 @@ _SERVERS = (
 )
 
 FIRST_BMC_PORT = 16230
+
+GATEWAYS = (
+    ("gw1.eu-west", "EU", "149.202.215.0/24"),
+    ("gw1.us-east", "US", "198.51.100.0/24"),
+)
+"""Name, region and network of the gateways before them."""
+
+BANS = {"192.0.2.66": 3600, "192.0.2.67": -1}
+"""What each server's jail blocks at the beginning, for how many seconds; -1: for good."""
+
+
+def jails(network: str) -> dict[str, dict[str, int]]:
+    """The jails of a gateway before this network, with their bans."""
+    return {f"sshd-{ip}": BANS for _, ip, _ in _SERVERS if ip_address(ip) in ip_network(network)}
 
 
 def servers(

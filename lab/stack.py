@@ -106,9 +106,9 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.images.mkdir(exist_ok=True)
         ca.make(self.tls)
-        for service in ("auth", "server_ops"):
+        for service in SERVICES:
             self._command(service, "create-secrets", str(self.secrets))
-        for service in ("auth", "server_ops"):
+        for service in SERVICES:
             self._command(service, "migrate")
 
     def start(self) -> None:
@@ -241,7 +241,8 @@ class Stack:
             "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
             "F2H_SECRETS_DIR": str(self.secrets),
             f"{prefix}LISTEN": self.address(service),
-            f"{prefix}PRINCIPAL_PUBLIC_KEYS": self._public_keys(),
+            f"{prefix}PRINCIPAL_PUBLIC_KEYS": self._public_keys("principal"),
+            f"{prefix}SERVICE_PUBLIC_KEYS": self._public_keys("service"),
             "F2H_AUTH_PUBLIC_URL": self.url,
             "F2H_SERVER_OPS_PROVISIONING_URL": self.provisioning_url,
             "F2H_SERVER_OPS_IMAGES": str(self.images),
@@ -255,8 +256,8 @@ class Stack:
             environment[f"{prefix}{other.upper()}"] = self.address(other)
         return {**environment, **self.settings}
 
-    def _public_keys(self) -> str:
-        path = self.secrets / "principal_public_keys.json"
+    def _public_keys(self, kind: str) -> str:
+        path = self.secrets / f"{kind}_public_keys.json"
         return path.read_text().strip() if path.exists() else "{}"
 
     def _launch(self, service: str) -> None:

@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from f2h.server_ops.v1 import inventory_pb2
 
 from edge.process import EdgeError
 from lab import demo, machines
+from lab.fail2ban_sim import Fail2banSim
 from lab.node import HOST_SEEN, Node
 from lab.ports import HOST, is_free
 from lab.process import Process
@@ -57,6 +59,7 @@ def main() -> int:
                 stack.register(server)
             stack.account(demo.ACCOUNT)
             stack.allow_certificate()
+            _gateways(exits, stack)
             if fleet:
                 stack.simulated_image("rescue", "IMAGE_KIND_RESCUE")
             else:
@@ -148,6 +151,19 @@ def _bmc_password(run: Path) -> str:
     if not path.exists():
         write_private(path, secrets.token_hex(8))
     return path.read_text()
+
+
+def _gateways(exits: ExitStack, stack: Stack) -> None:
+    """The gateways of the demonstration, whose fail2ban is simulated."""
+    folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="f2h-")))
+    for name, region, network in demo.GATEWAYS:
+        # A folder of a short name: the path of a socket has at most 107 bytes.
+        socket_path = folder / name
+        exits.enter_context(Fail2banSim(socket_path, demo.jails(network), time.time))
+        form = {"region": region, "networks": [network], "fail2ban_socket": str(socket_path)}
+        answer = stack.noc("PUT", f"/api/noc/gateways/{name}", json=form)
+        if not answer.is_success:
+            raise StackError(f"no gateway could be made known: {answer.text}")
 
 
 def _start_fleet(run: Path, servers: list[inventory_pb2.PutServerRequest], url: str) -> Process:

@@ -1,10 +1,21 @@
-"""security: `python -m services.security`."""
+"""security: `python -m services.security [migrate | create-secrets DIR]`."""
 
 import asyncio
+import base64
+import json
+import sys
+from pathlib import Path
+
+import asyncssh
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.runtime import logs, server
+from services.runtime.database import migrate
+from services.runtime.secret_files import write_once
 from services.security.bootstrap import SERVICES, build
 from services.security.settings import SecuritySettings
+
+MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 
 
 async def serve(settings: SecuritySettings) -> None:
@@ -13,11 +24,36 @@ async def serve(settings: SecuritySettings) -> None:
         await server.serve(grpc_server, settings.listen, SERVICES, settings.drain_seconds)
 
 
+def create_secrets(folder: Path) -> None:
+    """Makes the key that this service speaks in its own name with, and that for gateways, once.
+
+    The other services know its public key by their setting service_public_keys, which is the file
+    service_public_keys.json; gateways let in the one in f2h_security_ssh_key.pub. The zone of the
+    blocklist is the operator's to write into f2h_security_dnsbl_zone.
+    """
+    key = Ed25519PrivateKey.generate()
+    private = base64.b64encode(key.private_bytes_raw()).decode()
+    if write_once(folder / "f2h_security_service_key", private):
+        public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+        write_once(folder / "service_public_keys.json", json.dumps({"security": public}))
+    ssh_key = asyncssh.generate_private_key("ssh-ed25519", comment="f2hcloud")
+    ssh_private = folder / "f2h_security_ssh_key"
+    if write_once(ssh_private, ssh_key.export_private_key().decode()):
+        write_once(ssh_private.with_suffix(".pub"), ssh_key.export_public_key().decode())
+    write_once(folder / "f2h_security_dnsbl_zone", "")
+
+
 def main() -> None:
-    """Reads the settings and serves."""
+    """Makes secrets, or reads the settings and then migrates or serves."""
+    if sys.argv[1:2] == ["create-secrets"]:
+        create_secrets(Path(sys.argv[2]))
+        return
     settings = SecuritySettings.load()
     logs.configure("security", settings.log_level)
-    asyncio.run(serve(settings))
+    if sys.argv[1:] == ["migrate"]:
+        migrate(settings.database_url, MIGRATIONS)
+    else:
+        asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

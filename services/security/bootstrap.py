@@ -2,33 +2,65 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
 
 import grpc.aio
-from f2h.access.v1.reason_pb2 import Reason
-from f2h.security.v1 import antihack_pb2, antihack_pb2_grpc, antispam_pb2, antispam_pb2_grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from f2h.security.v1 import (
+    antihack_pb2,
+    antihack_pb2_grpc,
+    antispam_pb2,
+    antispam_pb2_grpc,
+    gateway_pb2,
+    gateway_pb2_grpc,
+    spam_block_pb2,
+    spam_block_pb2_grpc,
+)
 
 from services.runtime import server
 from services.runtime.access import rules
 from services.runtime.audit import Audit
 from services.runtime.audit_client import AuditClient
+from services.runtime.background import repeated
 from services.runtime.clock import Clock, system_clock
-from services.runtime.errors import ApiError
-from services.runtime.interceptors import (
-    Admit,
-    Grant,
-    Handler,
-    Identify,
-    Layers,
-    report,
-    validate,
-)
+from services.runtime.database import Database
+from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
-from services.runtime.principal import PrincipalVerifier
+from services.runtime.principal import OwnName, PrincipalSigner
+from services.runtime.settings import host_and_port
+from services.security.adapters.dnsbl.blocklist import Dnsbl
+from services.security.adapters.fail2ban.client import Fail2banClient
+from services.security.adapters.hosts import GatewayHosts
+from services.security.adapters.nft_gate import NftGate
+from services.security.adapters.server_ops import GrpcEvents, GrpcInventory
+from services.security.antihack.bans import Bans
+from services.security.antihack.status import ReadAntihack
+from services.security.antihack.unban import Unban
+from services.security.antihack.watch import WatchBans
+from services.security.antispam.block import Blocks
+from services.security.antispam.gates import CompareGates, FinishUnblockings, MailGates
+from services.security.antispam.manage import ManageBlocks
+from services.security.antispam.no_blocklist import NoBlocklist
+from services.security.antispam.proven import ProvenBlocklist
+from services.security.antispam.rule import AuditedRule
+from services.security.antispam.status import ReadAntispam
+from services.security.antispam.sweep import Sweep
+from services.security.antispam.unblock import RequestUnblock
+from services.security.antispam.waiting import doubling
+from services.security.rpc.antihack import AntihackServicer
+from services.security.rpc.antispam import AntispamServicer
+from services.security.rpc.gateways import GatewayServicer
+from services.security.rpc.spam_blocks import SpamBlockServicer
 from services.security.settings import SecuritySettings
+from services.security.store.ban_counts import SqlBanCounts
+from services.security.store.blocks import SqlBlocks
+from services.security.store.gateways import SqlGateways
+from services.security.store.look_ups import SqlLookUps
 
-MODULES = (antihack_pb2, antispam_pb2)
+MODULES = (antihack_pb2, antispam_pb2, gateway_pb2, spam_block_pb2)
 
 SERVICES = tuple(
     service.full_name
@@ -36,15 +68,14 @@ SERVICES = tuple(
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 
+LOOK_SECONDS = 0.5
+"""Between two looks for unblockings, and for what is due."""
 
-def not_built(path: str, _handler: Handler) -> Handler:
-    """Answers in place of a handler that is not built."""
+TIDY_SECONDS = 3600.0
+"""After how long what nobody asks for any more is removed."""
 
-    async def refused(_request: Any, _context: Any) -> Any:
-        text = f"{path.rsplit('/', 1)[1]} is part of the contract and not built yet."
-        raise ApiError(Reason.NOT_IMPLEMENTED, text)
-
-    return refused
+KEEP_UNBLOCKINGS = timedelta(days=30)
+"""For how long an operation is kept after its end."""
 
 
 @asynccontextmanager
@@ -52,26 +83,96 @@ async def build(
     settings: SecuritySettings, clock: Clock = system_clock
 ) -> AsyncIterator[grpc.aio.Server]:
     """The server, everything behind it started; all of it is closed at the end."""
-    access = rules(*MODULES)
+    database = Database(settings.database_url)
     auth = grpc.aio.insecure_channel(settings.auth)
-    identify = Identify(
-        access,
-        PrincipalVerifier(settings.public_keys(), clock),
-        PolicyCache(PolicyClient(auth).fetch),
+    server_ops = grpc.aio.insecure_channel(settings.server_ops)
+    private_key = Ed25519PrivateKey.from_private_bytes(settings.service_key)
+    own_name = OwnName("security", PrincipalSigner(0, private_key, "security"), clock)
+    inventory = GrpcInventory(server_ops, own_name)
+    publish = GrpcEvents(server_ops, own_name)
+    recorder = AuditClient(auth)
+    gateways = SqlGateways(database)
+    hosts = GatewayHosts(settings.ssh_key, seconds=settings.gateway_seconds)
+
+    fail2ban = Fail2banClient(
+        hosts, seconds=settings.gateway_seconds, waiting=settings.gateway_waiting
+    )
+    bans = Bans(fail2ban, clock)
+    counts = SqlBanCounts(database)
+    watch = WatchBans(gateways, bans, counts, clock, settings.watch_seconds)
+
+    blocks = SqlBlocks(database)
+    dnsbl = _dnsbl(settings, clock) if settings.dnsbl_zone else None
+    blocklist = ProvenBlocklist(dnsbl) if dnsbl else NoBlocklist(clock)
+    gates = MailGates(gateways, blocks, NftGate(hosts, settings.nft_command))
+    wait = doubling(
+        timedelta(seconds=settings.unblock_wait_seconds),
+        timedelta(seconds=settings.unblock_longest_wait_seconds),
+    )
+    manage = ManageBlocks(inventory, blocks, gates, publish, clock=clock, wait=wait)
+    finish = FinishUnblockings(
+        blocks, gates, publish, clock, timedelta(seconds=settings.gate_seconds)
+    )
+    sweep = Sweep(
+        inventory,
+        SqlLookUps(database),
+        blocklist,
+        publish,
+        AuditedRule(inventory, blocks, manage, recorder, own_name),
+        clock=clock,
+        interval=timedelta(seconds=settings.sweep_seconds),
+        per_second=settings.sweep_per_second,
+        block_lists=settings.block_lists,
     )
 
-    audit = Audit(access, AuditClient(auth))
+    access = rules(*MODULES)
+    identify = Identify(access, settings.verifier(clock), PolicyCache(PolicyClient(auth).fetch))
+    audit = Audit(access, recorder)
 
     def add_services(to: grpc.aio.Server) -> None:
-        # The generated base classes; no call reaches them, see not_built.
-        antihack = antihack_pb2_grpc.AntihackServiceServicer()  # type: ignore[abstract]
-        antispam = antispam_pb2_grpc.AntispamServiceServicer()  # type: ignore[abstract]
+        antihack = AntihackServicer(
+            inventory,
+            ReadAntihack(gateways, bans, counts),
+            Unban(gateways, fail2ban, bans),
+            clock,
+        )
         antihack_pb2_grpc.add_AntihackServiceServicer_to_server(antihack, to)
+        antispam = AntispamServicer(
+            inventory,
+            ReadAntispam(blocks, blocklist),
+            RequestUnblock(blocks, blocklist if dnsbl else None, clock, uuid4),
+            blocks,
+            clock,
+        )
         antispam_pb2_grpc.add_AntispamServiceServicer_to_server(antispam, to)
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(gateways), to)
+        spam_block_pb2_grpc.add_SpamBlockServiceServicer_to_server(SpamBlockServicer(manage), to)
 
     try:
-        layers = Layers(report, identify, audit, Admit(access), validate, Grant(access), not_built)
-        yield server.build(layers, add_services)
-        await audit.settle()
+        async with repeated(
+            (settings.watch_seconds, watch),
+            (LOOK_SECONDS, finish),
+            (LOOK_SECONDS, CompareGates(gates, settings.gate_check_seconds)),
+            *(((LOOK_SECONDS, sweep),) if dnsbl else ()),
+            (TIDY_SECONDS, watch.tidy),
+            (TIDY_SECONDS, partial(_tidy, blocks, clock)),
+        ):
+            layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
+            yield server.build(layers, add_services)
+            await audit.settle()
     finally:
+        if dnsbl:
+            await dnsbl.close()
+        await hosts.close()
+        await server_ops.close(None)
         await auth.close(None)
+        await database.close()
+
+
+def _dnsbl(settings: SecuritySettings, clock: Clock) -> Dnsbl:
+    resolver = host_and_port(settings.dnsbl_resolver) if settings.dnsbl_resolver else None
+    return Dnsbl(settings.dnsbl_zone, resolver, clock, seconds=settings.dnsbl_seconds)
+
+
+async def _tidy(blocks: Blocks, clock: Clock) -> None:
+    await blocks.tidy(clock() - KEEP_UNBLOCKINGS)

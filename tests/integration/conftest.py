@@ -3,6 +3,7 @@
 import atexit
 import functools
 import itertools
+import os
 import shutil
 import ssl
 import tempfile
@@ -25,6 +26,9 @@ from lab.redfish_sim import RedfishSim
 from lab.stack import Ports, Stack
 
 ACCOUNT = "acme"
+
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Which of the processes that run tests this is, for what they must not share."""
 CAPABILITIES = ("server.details", "server.reboot")
 
 SETTINGS = {

@@ -14,11 +14,11 @@ from lab.router_sim import RouterSim
 from lab.sshd import Sshd
 from services.server_ops.adapters.linux_router import LinuxRouting
 from services.server_ops.ips.router import Router, RouterError
-from tests.integration.conftest import eventually
+from tests.integration.conftest import WORKER, eventually
 from tests.integration.ips.conftest import FAILOVER, FAILOVER6, ONE, OTHER, Moving
 
 PORT = 7000
-ROUTER = "10.251.87.2"
+NEAR, ROUTER = (f"10.251.{50 + WORKER}.{host}" for host in (1, 2))
 
 _SERVE = f"""
 import socket, sys
@@ -59,7 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, public_key: str) -> Iterator
     processes = []
     with Namespaces() as namespaces:
         router, client = namespaces.add("r"), namespaces.add("c")
-        namespaces.cable("", router, ("10.251.87.1/30", f"{ROUTER}/30"), names=("", "noc"))
+        namespaces.cable("", router, (f"{NEAR}/30", f"{ROUTER}/30"), names=("", "noc"))
         for version in (4, 6):
             namespaces.run(router, "sysctl", "-qw", f"net.ipv{version}.conf.all.forwarding=1")
         outside = ("198.51.100.1/30", "198.51.100.2/30"), ("2001:db8:c::1/64", "2001:db8:c::2/64")

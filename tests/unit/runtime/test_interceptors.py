@@ -29,6 +29,7 @@ from services.runtime.policy import Policy, PolicyCache
 from services.runtime.principal import PrincipalVerifier
 from services.runtime.standing import Standing
 from services.security import bootstrap as security
+from services.security.__main__ import MIGRATIONS as SECURITY_MIGRATIONS
 from services.security.settings import SecuritySettings
 from services.server_ops.__main__ import MIGRATIONS as SERVER_OPS_MIGRATIONS
 from services.server_ops.bootstrap import operations as server_ops_operations
@@ -233,11 +234,19 @@ async def test_server_ops_is_built_with_the_layers_in_their_order(
 
 
 async def test_security_is_built_with_the_layers_in_their_order(
-    built_with: list[list[str]],
+    built_with: list[list[str]], tmp_path: Path
 ) -> None:
-    settings = SecuritySettings.model_validate({"principal_public_keys": public_keys()})
+    url = f"sqlite:///{tmp_path / 'security.db'}"
+    await asyncio.to_thread(migrate, url, SECURITY_MIGRATIONS)
+    settings = SecuritySettings.model_validate(
+        {
+            "database_url": url,
+            "service_key": base64.b64encode(bytes(32)).decode(),
+            "principal_public_keys": public_keys(),
+        }
+    )
     async with security.build(settings):
-        assert built_with == [[*ORDER, "not_built"]]
+        assert built_with == [ORDER]
 
 
 # --- Networks, and people

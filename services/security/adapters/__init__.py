@@ -1,0 +1,1 @@
+"""Outside systems, each behind a Protocol of the use cases."""

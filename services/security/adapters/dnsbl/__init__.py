@@ -1,0 +1,1 @@
+"""DNS blocklists (RFC 5782), asked about many addresses at once."""

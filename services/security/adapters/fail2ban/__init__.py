@@ -1,0 +1,1 @@
+"""fail2ban on the gateways, over its socket."""

@@ -1,0 +1,470 @@
+"""Gateways' operating systems: of this machine, and of others over SSH."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from typing import TypeVar, cast
+
+import asyncssh
+
+from services.security.gateways.gateway import Gateway, SshLogin
+from services.security.gateways.host import Conversation, HostUnreachable, NothingListens, Ran
+
+_T = TypeVar("_T")
+
+LONGEST_PATH = 107
+"""Of a Unix socket, in bytes: `sun_path` of unix(7) without the zero at its end."""
+
+SESSIONS = 8
+"""How many commands run at once on one SSH connection. OpenSSH admits 10 (MaxSessions), and refuses
+further ones.
+"""
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C",
+}
+"""All that a command on this machine is told. What this service itself was given are secrets."""
+
+_LATE = "It did not answer in time."
+_BROKEN = "The connection to it broke."
+_LONG = "It answered with more than is read."
+_NOTHING = "Nothing listens at its socket."
+
+
+class GatewayHosts:
+    """Implements Hosts. Of each gateway behind SSH one connection is kept while it is used."""
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        seconds: float = 5.0,
+        idle_seconds: float = 60.0,
+        longest_answer: int = 16 * 1024 * 1024,
+    ) -> None:
+        """`key` is a private key as OpenSSH writes it, empty: none is set up.
+
+        Every call has so many `seconds`, logging in included. A connection that was not used for
+        `idle_seconds` is closed. A command may write `longest_answer` bytes.
+
+        Raises ValueError: the key is none.
+        """
+        self._key = asyncssh.import_private_key(key) if key else None
+        self._seconds = seconds
+        self._idle_seconds = idle_seconds
+        self._longest_answer = longest_answer
+        self._lines: dict[tuple[str, SshLogin], _Line] = {}
+
+    def connect(
+        self, gateway: Gateway, path: str
+    ) -> AbstractAsyncContextManager[Conversation, None]:
+        """See Hosts."""
+        if gateway.ssh is None:
+            connecting = self._connect_here(path)
+        else:
+            connecting = self._connect_there(gateway.name, gateway.ssh, path)
+        # Neither hides an error of what is done inside.
+        return cast(AbstractAsyncContextManager[Conversation, None], connecting)
+
+    async def run(self, gateway: Gateway, command: str, stdin: bytes = b"") -> Ran:
+        """See Hosts. A shell reads the command, here as over SSH."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                if gateway.ssh is None:
+                    return await self._run_here(command, stdin)
+                return await self._run_there(gateway.name, gateway.ssh, command, stdin)
+        except TimeoutError:
+            raise HostUnreachable(_LATE) from None
+
+    async def close(self) -> None:
+        """See Hosts."""
+        lines, self._lines = list(self._lines.values()), {}
+        for line in lines:
+            line.end()
+        await asyncio.gather(*(line.ended() for line in lines))
+
+    @asynccontextmanager
+    async def _connect_here(self, path: str) -> AsyncIterator[Conversation]:
+        _check(path)
+        try:
+            async with asyncio.timeout(self._seconds):
+                reader, writer = await asyncio.open_unix_connection(path)
+        except TimeoutError:
+            raise HostUnreachable(_LATE) from None
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NothingListens(_NOTHING) from None
+        except OSError:
+            raise HostUnreachable("Its socket does not let us in.") from None
+        try:
+            yield _Streams(reader, writer, self._seconds)
+        finally:
+            # Nothing that was sent waits here, but for another side that has stopped reading.
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    @asynccontextmanager
+    async def _connect_there(
+        self, name: str, login: SshLogin, path: str
+    ) -> AsyncIterator[Conversation]:
+        _check(path)
+        line = self._line(name, login)
+        with line.used():
+            try:
+                async with asyncio.timeout(self._seconds):
+                    reader, writer = await line.open(
+                        lambda ssh: ssh.open_unix_connection(path),
+                        lambda streams: streams[1].channel.abort(),
+                    )
+            except TimeoutError:
+                raise HostUnreachable(_LATE) from None
+            except asyncssh.ChannelOpenError:
+                # OpenSSH says no more than that it failed.
+                raise NothingListens(_NOTHING) from None
+            try:
+                yield _Streams(reader, writer, self._seconds)
+            finally:
+                writer.channel.abort()
+
+    async def _run_here(self, command: str, stdin: bytes) -> Ran:
+        process = _Process(self._longest_answer)
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.subprocess_exec(
+                lambda: process,
+                "/bin/sh",
+                "-c",
+                command,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,  # what it starts is of its group, and is killed with it
+            )
+        except OSError:
+            raise HostUnreachable("It starts no command.") from None
+        try:
+            pipe = transport.get_pipe_transport(0)
+            assert isinstance(pipe, asyncio.WriteTransport)  # noqa: S101 - for the type
+            pipe.write(stdin)
+            pipe.close()  # as soon as all is written
+            await process.ended.wait()
+            status = transport.get_returncode()
+        finally:
+            if not process.complete:
+                with suppress(OSError):
+                    os.killpg(transport.get_pid(), signal.SIGKILL)
+            with suppress(OSError):  # of a process of root's, which we may not kill
+                transport.close()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.exited.wait(), 1)
+        if process.too_long or status is None:
+            raise HostUnreachable(_LONG)
+        return Ran(status, bytes(process.output))
+
+    async def _run_there(self, name: str, login: SshLogin, command: str, stdin: bytes) -> Ran:
+        line = self._line(name, login)
+        with line.used():
+            async with line.sessions:
+                try:
+                    process = await line.open(
+                        lambda ssh: ssh.create_process(
+                            command, encoding=None, stderr=asyncssh.DEVNULL
+                        ),
+                        _kill,
+                    )
+                except asyncssh.ChannelOpenError:
+                    raise HostUnreachable("It runs no command of ours.") from None
+                try:
+                    return await self._ran(process, stdin)
+                except (OSError, asyncssh.Error):
+                    raise HostUnreachable(_BROKEN) from None
+                finally:
+                    if process.exit_status is None:
+                        # sshd counts it as a session until it ends, and kills none for root.
+                        line.retire()
+                    _kill(process)
+
+    async def _ran(self, process: asyncssh.SSHClientProcess[bytes], stdin: bytes) -> Ran:
+        with suppress(BrokenPipeError):  # it ended without reading
+            process.stdin.write(stdin)
+            process.stdin.write_eof()
+        output = bytearray()
+        while part := await process.stdout.read(64 * 1024):
+            output += part
+            if len(output) > self._longest_answer:
+                raise HostUnreachable(_LONG)
+        await process.wait()
+        if process.exit_status is None:
+            raise HostUnreachable(_BROKEN)
+        return Ran(process.exit_status, bytes(output))
+
+    def _line(self, name: str, login: SshLogin) -> "_Line":
+        if self._key is None:
+            raise HostUnreachable("There is no key to log in to it with.")
+        which = name, login
+        line = self._lines.get(which)
+        if line is None:
+
+            def forget() -> None:
+                del self._lines[which]
+
+            line = _Line(login, self._key, self._seconds, self._idle_seconds, forget)
+            self._lines[which] = line
+        return line
+
+
+class _Line:
+    """The SSH connection of one login: made when it is needed, and made anew when it has broken."""
+
+    def __init__(
+        self,
+        login: SshLogin,
+        key: asyncssh.SSHKey,
+        seconds: float,
+        idle_seconds: float,
+        forget: Callable[[], None],
+    ) -> None:
+        """`forget` is called when nobody is to use it any more: it was idle for `idle_seconds`, or
+        is retired.
+        """
+        self.sessions = asyncio.Semaphore(SESSIONS)
+        self._login = login
+        self._key = key
+        self._seconds = seconds
+        self._idle_seconds = idle_seconds
+        self._forget = forget
+        self._users = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._attempt: asyncio.Task[asyncssh.SSHClientConnection | HostUnreachable] | None = None
+        self._over = False
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """It is in use inside."""
+        self._users += 1
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users and self._over:
+                self.end()
+            elif not self._users:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(self._idle_seconds, self._unused)
+
+    async def open(
+        self,
+        opening: Callable[[asyncssh.SSHClientConnection], Awaitable[_T]],
+        abandon: Callable[[_T], None],
+    ) -> _T:
+        """A channel. `abandon` ends one that nobody waits for any more when it is open.
+
+        Raises HostUnreachable, and asyncssh.ChannelOpenError: the other side opens none.
+        """
+        while True:
+            kept = self._made()
+            connection = await self._connection()
+            # A cancelled opening would stay open at the other side, which admits so many.
+            task = asyncio.ensure_future(opening(connection))
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                task.add_done_callback(lambda done: _abandon(done, abandon))
+                raise
+            except asyncssh.ChannelOpenError as refused:
+                # That the connection has ended is known after the next turn of the loop.
+                await asyncio.sleep(0)
+                if not connection.is_closed():
+                    raise
+                # The one that was kept had ended before: nothing was asked on it yet.
+                if connection is not kept or refused.code != asyncssh.OPEN_CONNECT_FAILED:
+                    raise HostUnreachable(_BROKEN) from None
+            except (OSError, asyncssh.Error):
+                raise HostUnreachable(_BROKEN) from None
+
+    def retire(self) -> None:
+        """Who uses it goes on, and nobody else begins."""
+        if not self._over:
+            self._over = True
+            self._forget()
+
+    def end(self) -> None:
+        """Ends the connection, for good."""
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        if made := self._made():
+            made.close()
+
+    async def ended(self) -> None:
+        """Returns when it has ended."""
+        if self._attempt is not None:
+            await asyncio.wait([self._attempt])
+        if made := self._made():
+            await made.wait_closed()
+
+    def _unused(self) -> None:
+        self.retire()
+        self.end()
+
+    def _lives(self) -> bool:
+        """Whether there is a connection, or one is being made."""
+        if self._attempt is not None and not self._attempt.done():
+            return True
+        made = self._made()
+        return made is not None and not made.is_closed()
+
+    def _made(self) -> asyncssh.SSHClientConnection | None:
+        attempt = self._attempt
+        if attempt is None or not attempt.done() or attempt.cancelled():
+            return None
+        made = attempt.result()
+        return made if isinstance(made, asyncssh.SSHClientConnection) else None
+
+    async def _connection(self) -> asyncssh.SSHClientConnection:
+        if self._attempt is None or not self._lives():
+            if self._over:
+                raise HostUnreachable(_BROKEN)
+            self._attempt = asyncio.create_task(self._connect())
+        # All who come meanwhile wait for the same one, and it does not end with the first of them.
+        try:
+            made = await asyncio.shield(self._attempt)
+        except asyncio.CancelledError:
+            if self._attempt.cancelled():
+                raise HostUnreachable(_BROKEN) from None
+            raise
+        if isinstance(made, HostUnreachable):
+            raise HostUnreachable(str(made))
+        return made
+
+    async def _connect(self) -> asyncssh.SSHClientConnection | HostUnreachable:
+        """Logs in. Errors are answers: it may be that nobody waits any more."""
+        try:
+            host_key = asyncssh.import_public_key(self._login.host_key)
+        except ValueError:
+            return HostUnreachable("The host key that is registered for it is none.")
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncssh.connect(
+                    self._login.address,
+                    self._login.port,
+                    username=self._login.user,
+                    client_keys=[self._key],
+                    known_hosts=([host_key], [], []),
+                    # What the account of this process has in ~/.ssh is not for gateways.
+                    config=None,
+                    agent_path=None,
+                    preferred_auth="publickey",
+                    # One that went silent is given up after two of these.
+                    keepalive_interval=self._seconds,
+                    keepalive_count_max=1,
+                )
+        except asyncssh.HostKeyNotVerifiable:
+            return HostUnreachable("It shows another host key than the registered one.")
+        except asyncssh.PermissionDenied:
+            return HostUnreachable("It refused our login.")
+        except (TimeoutError, OSError, asyncssh.Error, ValueError):
+            return HostUnreachable("It cannot be reached.")
+
+
+class _Streams:
+    """Implements Conversation."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader | asyncssh.SSHReader[bytes],
+        writer: asyncio.StreamWriter | asyncssh.SSHWriter[bytes],
+        seconds: float,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._seconds = seconds
+
+    async def read(self, most: int) -> bytes:
+        """See Conversation."""
+        async with self._bounded():
+            return await self._reader.read(most)
+
+    async def write(self, content: bytes) -> None:
+        """See Conversation."""
+        async with self._bounded():
+            self._writer.write(content)
+            await self._writer.drain()
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except TimeoutError:
+            raise HostUnreachable(_LATE) from None
+        except (OSError, asyncssh.Error):
+            raise HostUnreachable(_BROKEN) from None
+
+
+class _Process(asyncio.SubprocessProtocol):
+    """What a command on this machine writes, and when it has ended."""
+
+    def __init__(self, longest_answer: int) -> None:
+        self.output = bytearray()
+        self.too_long = False
+        self.complete = False
+        self.ended = asyncio.Event()
+        """It is complete, or too long."""
+        self.exited = asyncio.Event()
+        self._longest_answer = longest_answer
+        self._wrote_all = False
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - one is read
+        """More of its output."""
+        self.too_long = self.too_long or len(self.output) + len(data) > self._longest_answer
+        if self.too_long:
+            self.ended.set()
+        else:
+            self.output += data
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
+        """A pipe to it has closed."""
+        if fd == 1:
+            self._wrote_all = True
+            self._look()
+
+    def process_exited(self) -> None:
+        """It has ended. What it started may still write."""
+        self.exited.set()
+        self._look()
+
+    def _look(self) -> None:
+        if self._wrote_all and self.exited.is_set():
+            self.complete = True
+            self.ended.set()
+
+
+def _check(path: str) -> None:
+    """Raises HostUnreachable: no Unix socket has such a path."""
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise HostUnreachable("The path of its socket is too long.")
+
+
+def _kill(process: asyncssh.SSHClientProcess[bytes]) -> None:
+    if process.exit_status is None:
+        with suppress(OSError):  # the channel has ended
+            process.kill()
+    process.channel.abort()
+
+
+def _abandon(done: asyncio.Future[_T], abandon: Callable[[_T], None]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        abandon(done.result())

@@ -1,0 +1,1 @@
+"""Gateways: where fail2ban and the mail gate run, and how they are reached."""

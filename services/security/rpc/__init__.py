@@ -1,0 +1,1 @@
+"""One module a proto service: unpack, one use case, pack."""

@@ -1,0 +1,1 @@
+"""Where security keeps its state."""
