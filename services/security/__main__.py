@@ -28,8 +28,7 @@ def create_secrets(folder: Path) -> None:
     """Makes the key that this service speaks in its own name with, and that for gateways, once.
 
     The other services know its public key by their setting service_public_keys, which is the file
-    service_public_keys.json; gateways let in the one in f2h_security_ssh_key.pub. The zone of the
-    blocklist is the operator's to write into f2h_security_dnsbl_zone.
+    service_public_keys.json; gateways let in the one in f2h_security_ssh_key.pub.
     """
     key = Ed25519PrivateKey.generate()
     private = base64.b64encode(key.private_bytes_raw()).decode()
@@ -40,7 +39,6 @@ def create_secrets(folder: Path) -> None:
     ssh_private = folder / "f2h_security_ssh_key"
     if write_once(ssh_private, ssh_key.export_private_key().decode()):
         write_once(ssh_private.with_suffix(".pub"), ssh_key.export_public_key().decode())
-    write_once(folder / "f2h_security_dnsbl_zone", "")
 
 
 def main() -> None:

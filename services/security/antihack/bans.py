@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
@@ -57,7 +58,8 @@ class Bans:
             KEPT_BANS, getsizeof=lambda kept: len(kept.bans) + 1
         )
         self._changed: LRUCache[tuple[Gateway, str], datetime] = LRUCache(10_000)
-        self._turns: dict[object, asyncio.Lock] = {}
+        # A lock is there for as long as somebody has it, or waits for it.
+        self._turns: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
 
     async def source(self, gateway: Gateway, ip: str, max_age: timedelta) -> Source:
         """What the gateway blocks for an address, no older than that. Raises SourceBusy."""
@@ -79,7 +81,8 @@ class Bans:
 
     async def jails(self, gateway: Gateway, since: datetime) -> Jails:
         """The gateway's jails as they were then or later. Raises SourceFailed, SourceBusy."""
-        async with self._turns.setdefault(gateway, asyncio.Lock()):
+        turn = self._turns.setdefault(gateway, asyncio.Lock())
+        async with turn:
             kept = self._jails.get(gateway)
             if kept is None or kept.time < since:
                 time = self._clock()
@@ -93,7 +96,8 @@ class Bans:
         Raises SourceFailed, SourceBusy.
         """
         key = gateway, jail
-        async with self._turns.setdefault(key, asyncio.Lock()):
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
             kept = self._bans.get(key)
             since = max(since, self._changed.get(key, since))
             if kept is None or kept.time < since:

@@ -1,7 +1,8 @@
 """Looks at all bans of all gateways again and again, and counts those that are new."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -64,6 +65,13 @@ class WatchBans:
         seen = self._seen.get((gateway.name, jail), frozenset())
         new = [ip for ip in bans if ip not in seen]
         for begin in range(0, len(new), AT_A_TIME):
-            part = [bans[ip] for ip in new[begin : begin + AT_A_TIME]]
-            await self._counts.count(gateway.name, part)
+            part = new[begin : begin + AT_A_TIME]
+            await self._counts.count(gateway.name, _readable(bans, part))
         self._seen[gateway.name, jail] = frozenset(bans)
+
+
+def _readable(bans: Mapping[str, Ban], ips: Iterable[str]) -> Iterator[Ban]:
+    """The bans of the addresses, without those that cannot be read."""
+    for ip in ips:
+        with suppress(SourceFailed):
+            yield bans[ip]

@@ -31,8 +31,6 @@ class Swept:
     ip: str
     lists: tuple[str, ...]
     """The lists that it was on when that was known last, sorted."""
-    known: bool
-    """Whether it was ever known."""
 
 
 class LookUps(Protocol):
@@ -126,7 +124,7 @@ class Sweep:
             await self._block(swept.ip, f"Spamhaus lists it on {', '.join(wrong)}.")
 
     async def _tell_change(self, swept: Swept, lists: tuple[str, ...]) -> None:
-        log.info("listings changed", ip=swept.ip, lists=lists, before=swept.lists)
+        log.info("listings changed", ip=swept.ip, lists=[*map(str, lists)])
         # Whose it is now: it may have moved since it was claimed.
         server = await self._inventory.with_ip(swept.ip)
         if server is None:

@@ -1,5 +1,6 @@
 """Asking for an address to be unblocked: refused at once where it cannot be done."""
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -83,7 +84,7 @@ def _too_early(block: Block, now: datetime) -> ApiError:
     seconds = (block.unblock_time - now).total_seconds()
     text = (
         f"{block.ip} was blocked for spam: {block.reason} Stop that first. Unblocking may be asked "
-        f"for in {seconds:.0f} s."
+        f"for in {math.ceil(seconds)} s."
     )
     return ApiError(
         Reason.UNBLOCK_TOO_EARLY,

@@ -1,7 +1,7 @@
 """f2h.security.v1.GatewayService."""
 
 from dataclasses import asdict
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +14,10 @@ from services.security.gateways.gateway import Gateway, Gateways, SshLogin
 from services.security.inventory.located import canonical_ip
 
 SSH_PORT = 22
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 addresses in the form of IPv6, in which none is kept."""
+
 SOCKET = "/var/run/fail2ban/fail2ban.sock"
 TIME_ZONE = "UTC"
 
@@ -31,7 +35,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         gateway = Gateway(
             name=request.name,
             region=request.region,
-            networks=tuple(str(ip_network(each)) for each in request.networks),
+            networks=tuple(map(_network, request.networks)),
             ssh=_login(request.ssh) if request.HasField("ssh") else None,
             socket=request.fail2ban_socket or SOCKET,
             time_zone=_time_zone(request.time_zone or TIME_ZONE),
@@ -62,6 +66,13 @@ def _login(message: gateway_pb2.SshLogin) -> SshLogin:
         user=message.user,
         host_key=message.host_key,
     )
+
+
+def _network(text: str) -> str:
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        raise invalid("networks", f"must have {text} in the form of IPv4")
+    return str(network)
 
 
 def _time_zone(name: str) -> str:

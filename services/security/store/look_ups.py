@@ -32,10 +32,7 @@ class SqlLookUps:
             async with self._database.write() as session:
                 await session.execute(delete(LookUpRow).where(col(LookUpRow.ip).in_(part)))
         for part in _parts(new):
-            rows = [
-                {"ip": ip, "lists": [], "known": False, "due_time": now + interval * _place(ip)}
-                for ip in part
-            ]
+            rows = [{"ip": ip, "lists": [], "due_time": now + interval * _place(ip)} for ip in part]
             async with self._database.write() as session:
                 await session.execute(insert(LookUpRow), rows)
 
@@ -49,7 +46,7 @@ class SqlLookUps:
         )
         async with self._database.write() as session:
             rows = [*(await session.execute(due)).scalars()]
-            claimed = [Swept(row.ip, tuple(row.lists), row.known) for row in rows]
+            claimed = [Swept(row.ip, tuple(row.lists)) for row in rows]
             for row in rows:
                 row.due_time = now + interval
         return claimed
@@ -69,7 +66,7 @@ class SqlLookUps:
         change = (
             update(LookUpRow)
             .where(col(LookUpRow.ip) == bindparam("this"))
-            .values(lists=bindparam("lists"), known=True, look_up_time=bindparam("time"))
+            .values(lists=bindparam("lists"), look_up_time=bindparam("time"))
         )
         async with self._database.write() as session:
             connection = await session.connection()

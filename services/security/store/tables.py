@@ -79,7 +79,5 @@ class LookUpRow(SQLModel, table=True):
 
     ip: str = Field(primary_key=True)
     lists: list[str] = Field(sa_column=Column(JSON, nullable=False))
-    known: bool
-    """False: the resolver never said yet."""
     look_up_time: datetime | None = _time(nullable=True)
     due_time: datetime = _time(index=True)

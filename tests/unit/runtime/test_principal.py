@@ -118,7 +118,9 @@ def test_no_refusal_says_what_was_wrong() -> None:
     assert len({error.status().SerializeToString() for error in refusals}) == 1
 
 
-OF_SERVICES = PrincipalVerifier({1: KEY.public_key()}, lambda: NOW, {"security": OTHER.public_key()})
+OF_SERVICES = PrincipalVerifier(
+    {1: KEY.public_key()}, lambda: NOW, {"security": OTHER.public_key()}
+)
 
 
 def test_a_service_speaks_in_its_own_name_with_its_own_key() -> None:

@@ -104,7 +104,6 @@ def test_earlier_public_keys_are_known_beside_the_present_one(environment: Envir
         (SecuritySettings, "F2H_SECURITY_SERVICE_KEY", SHORT),
         (SecuritySettings, "F2H_SECURITY_SERVICE_PUBLIC_KEYS", json.dumps({"A b": KEY})),
         (SecuritySettings, "F2H_SECURITY_DNSBL_ZONE", "canary zone"),
-        (SecuritySettings, "F2H_SECURITY_DNSBL_RESOLVER", "resolver"),
         (SecuritySettings, "F2H_SECURITY_NFT_COMMAND", "nft; rm"),
         (SecuritySettings, "F2H_SECURITY_BLOCK_LISTS", json.dumps(["ABC"])),
         (SecuritySettings, "F2H_SECURITY_UNBLOCK_WAIT_SECONDS", "-1"),

@@ -56,6 +56,7 @@ class Counting(FakeBmc):
     def __init__(self, *machines: FakeMachine) -> None:
         super().__init__(*machines)
         self.reads = 0
+        self.asked = asyncio.Event()
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -67,6 +68,7 @@ class Counting(FakeBmc):
     async def sensors(self, endpoint: BmcEndpoint) -> tuple[Sensor, ...]:
         self.reads += 1
         await asyncio.sleep(0)
+        self.asked.set()
         await self.answers.wait()
         return await super().sensors(endpoint)
 
@@ -193,14 +195,15 @@ async def test_a_reading_that_fails_when_nobody_waits_any_more_is_nobodys_error(
     reading.machine.trouble = Trouble.SILENT
     reading.bmc.answers.clear()
     waiter = asyncio.create_task(reading.read.measure(HOST))
-    while reading.bmc.reads == 0:
-        await asyncio.sleep(0)
+    await reading.bmc.asked.wait()
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
+    under_way = {*reading.read._under_way.values()}
     reading.bmc.answers.set()
-    while reading.read._under_way:
-        await asyncio.sleep(0)
+    await asyncio.wait(under_way)
+    del under_way
+    await asyncio.sleep(0)
     gc.collect()
     assert unheard == []
     with pytest.raises(BmcError):

@@ -47,6 +47,10 @@ def test_the_types_of_messages() -> None:
         "server.unreachable",
         "server.reachable",
         "webhook.test",
+        "address.blocklisted",
+        "address.delisted",
+        "address.blocked",
+        "address.unblocked",
     ]
 
 

@@ -59,7 +59,6 @@ def upgrade() -> None:
         "look_up",
         sa.Column("ip", sa.String, primary_key=True),
         sa.Column("lists", sa.JSON, nullable=False),
-        sa.Column("known", sa.Boolean, nullable=False),
         sa.Column("look_up_time", _TIME, nullable=True),
         sa.Column("due_time", _TIME, nullable=False, index=True),
     )
