@@ -113,9 +113,7 @@ class PrincipalVerifier:
             signed = SignedPrincipal.FromString(base64.b64decode(header, b"-_", validate=True))
             by_auth = not signed.service
             key = (
-                self._public_keys[signed.signing_key]
-                if by_auth
-                else self._services[signed.service]
+                self._public_keys[signed.signing_key] if by_auth else self._services[signed.service]
             )
             key.verify(signed.signature, CONTEXT + signed.principal)
             principal = Principal.FromString(signed.principal)
