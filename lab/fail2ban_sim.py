@@ -2,30 +2,18 @@
 
 import pickle
 import socketserver
-import sys
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from services.security.adapters.fail2ban.codec import END, decode
 
 MOST_BYTES = 64 * 1024
 """Of a command."""
-
-
-class UnknownJailException(Exception):  # noqa: N818 - fail2ban's own name
-    """As fail2ban calls it."""
-
-
-# What is pickled of a class is its name, and it must be found by the name that clients look for.
-UnknownJailException.__module__ = "fail2ban.exceptions"
-_MODULE = ModuleType(UnknownJailException.__module__)
-vars(_MODULE)[UnknownJailException.__name__] = UnknownJailException
-sys.modules.setdefault("fail2ban", ModuleType("fail2ban"))
-sys.modules.setdefault(_MODULE.__name__, _MODULE)
 
 
 class Fail2banSim:
@@ -65,27 +53,26 @@ class Fail2banSim:
                     if not part:
                         return
                     asked += part
-                answer = simulated.answer(decode(asked.removesuffix(END)))
-                self.request.sendall(pickle.dumps(answer, 4) + END)
+                self.request.sendall(simulated.answer(decode(asked.removesuffix(END))) + END)
 
         return Handler
 
-    def answer(self, command: object) -> tuple[int, object]:
-        """What fail2ban answers: 0 and a result, or 1 and an exception."""
+    def answer(self, command: object) -> bytes:
+        """What fail2ban answers, pickled: 0 and a result, or 1 and an exception."""
         try:
             match command:
                 case ["status"]:
                     names = ", ".join(self._jails)
-                    return 0, [("Number of jail", len(self._jails)), ("Jail list", names)]
+                    return _done([("Number of jail", len(self._jails)), ("Jail list", names)])
                 case ["get", str(jail), "banip", "--with-time"]:
-                    return 0, [self._line(ip, *ban) for ip, ban in self._bans(jail).items()]
+                    return _done([self._line(ip, *ban) for ip, ban in self._bans(jail).items()])
                 case ["banned", str(ip)]:
-                    return 0, [[jail for jail in self._jails if ip in self._bans(jail)]]
+                    return _done([[jail for jail in self._jails if ip in self._bans(jail)]])
                 case ["set", str(jail), "unbanip", str(ip)]:
-                    return 0, 1 if self._bans(jail).pop(ip, None) else 0
+                    return _done(1 if self._bans(jail).pop(ip, None) else 0)
         except KeyError:
-            return 1, UnknownJailException(jail)
-        return 1, ValueError("Invalid command")
+            return _unknown_jail(jail)
+        return pickle.dumps((1, ValueError("Invalid command")), 4)
 
     def _bans(self, jail: str) -> dict[str, tuple[int, int]]:
         bans = self._jails[jail]
@@ -117,3 +104,15 @@ class Fail2banSim:
 
 def _text(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+
+
+def _done(result: object) -> bytes:
+    return pickle.dumps((0, result), 4)
+
+
+def _unknown_jail(jail: str) -> bytes:
+    """(1, UnknownJailException(jail)), of a class that is not installed here."""
+    name = jail.encode()
+    # PROTO 2, BININT1, GLOBAL, BINUNICODE, TUPLE1, REDUCE, TUPLE2, STOP
+    of_class = b"\x80\x02K\x01cfail2ban.exceptions\nUnknownJailException\n"
+    return of_class + b"X" + struct.pack("<I", len(name)) + name + b"\x85R\x86."

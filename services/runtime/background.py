@@ -1,8 +1,9 @@
 """Work that is done again and again beside the calls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -12,8 +13,8 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def repeated(*jobs: tuple[float, Job]) -> AsyncIterator[None]:
-    """Does each job after so many seconds, again and again, and once more at the end.
+async def repeated(*jobs: tuple[float, Job], at_end: bool = True) -> AsyncIterator[None]:
+    """Does each job after so many seconds, again and again, and once more `at_end`.
 
     A job that fails is logged, and done again when its time comes.
     """
@@ -24,7 +25,7 @@ async def repeated(*jobs: tuple[float, Job]) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for _, job in jobs:
+        for _, job in jobs if at_end else ():
             await _do(job)
 
 
@@ -39,3 +40,32 @@ async def _do(job: Job) -> None:
         await job()
     except Exception:
         log.exception("background work failed", job=getattr(job, "__qualname__", ""))
+
+
+class Apart:
+    """Work on several things at once, which may go on when the round that began it is over.
+
+    On each thing there is one piece of work at a time. Work that fails is logged.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+
+    async def go_on(self, work: Mapping[Hashable, Job], seconds: float) -> None:
+        """Begins the work on each thing, unless it is under way, and waits for all so long."""
+        for thing, job in work.items():
+            if thing not in self._tasks:
+                self._tasks[thing] = task = asyncio.create_task(_do(job))
+                task.add_done_callback(partial(self._over, thing))
+        if self._tasks:
+            await asyncio.wait({*self._tasks.values()}, timeout=seconds)
+
+    def _over(self, thing: Hashable, _task: asyncio.Task[None]) -> None:
+        del self._tasks[thing]
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        tasks = {*self._tasks.values()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -33,7 +33,7 @@ from services.runtime.principal import OwnName, PrincipalSigner
 from services.runtime.settings import host_and_port
 from services.security.adapters.dnsbl.blocklist import Dnsbl
 from services.security.adapters.fail2ban.client import Fail2banClient
-from services.security.adapters.hosts import GatewayHosts
+from services.security.adapters.hosts import GatewayHosts, is_host_key
 from services.security.adapters.nft_gate import NftGate
 from services.security.adapters.server_ops import GrpcEvents, GrpcInventory
 from services.security.antihack.bans import Bans
@@ -78,6 +78,14 @@ KEEP_UNBLOCKINGS = timedelta(days=30)
 """For how long an operation is kept after its end."""
 
 
+RECONNECT = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+"""Services start in any order: one that is there again is found within a second."""
+
+
 @asynccontextmanager
 async def build(
     settings: SecuritySettings, clock: Clock = system_clock
@@ -85,7 +93,7 @@ async def build(
     """The server, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
     auth = grpc.aio.insecure_channel(settings.auth)
-    server_ops = grpc.aio.insecure_channel(settings.server_ops)
+    server_ops = grpc.aio.insecure_channel(settings.server_ops, RECONNECT)
     private_key = Ed25519PrivateKey.from_private_bytes(settings.service_key)
     own_name = OwnName("security", PrincipalSigner(0, private_key, "security"), clock)
     inventory = GrpcInventory(server_ops, own_name)
@@ -113,12 +121,21 @@ async def build(
     finish = FinishUnblockings(
         blocks, gates, publish, clock, timedelta(seconds=settings.gate_seconds)
     )
+    compare = CompareGates(gates, settings.gate_check_seconds)
     sweep = Sweep(
         inventory,
         SqlLookUps(database),
         blocklist,
         publish,
-        AuditedRule(inventory, blocks, manage, recorder, own_name),
+        AuditedRule(
+            inventory,
+            blocks,
+            manage,
+            blocklist=blocklist,
+            recorder=recorder,
+            own_name=own_name,
+            block_lists=settings.block_lists,
+        ),
         clock=clock,
         interval=timedelta(seconds=settings.sweep_seconds),
         per_second=settings.sweep_per_second,
@@ -133,34 +150,45 @@ async def build(
         antihack = AntihackServicer(
             inventory,
             ReadAntihack(gateways, bans, counts),
-            Unban(gateways, fail2ban, bans),
+            Unban(gateways, fail2ban, bans, clock),
             clock,
         )
         antihack_pb2_grpc.add_AntihackServiceServicer_to_server(antihack, to)
         antispam = AntispamServicer(
             inventory,
             ReadAntispam(blocks, blocklist),
-            RequestUnblock(blocks, blocklist if dnsbl else None, clock, uuid4),
+            RequestUnblock(
+                blocks,
+                blocklist if dnsbl else None,
+                clock,
+                uuid4,
+                block_lists=settings.block_lists,
+            ),
             blocks,
             clock,
         )
         antispam_pb2_grpc.add_AntispamServiceServicer_to_server(antispam, to)
-        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(gateways), to)
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(
+            GatewayServicer(gateways, is_host_key), to
+        )
         spam_block_pb2_grpc.add_SpamBlockServiceServicer_to_server(SpamBlockServicer(manage), to)
 
     try:
         async with repeated(
             (settings.watch_seconds, watch),
             (LOOK_SECONDS, finish),
-            (LOOK_SECONDS, CompareGates(gates, settings.gate_check_seconds)),
+            (LOOK_SECONDS, compare),
             *(((LOOK_SECONDS, sweep),) if dnsbl else ()),
             (TIDY_SECONDS, watch.tidy),
             (TIDY_SECONDS, partial(_tidy, blocks, clock)),
+            at_end=False,
         ):
             layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
             yield server.build(layers, add_services)
             await audit.settle()
     finally:
+        await finish.close()
+        await compare.close()
         if dnsbl:
             await dnsbl.close()
         await hosts.close()

@@ -126,7 +126,9 @@ class GatewayHosts:
                     )
             except TimeoutError:
                 raise HostUnreachable(_LATE) from None
-            except asyncssh.ChannelOpenError:
+            except asyncssh.ChannelOpenError as error:
+                if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                    raise HostUnreachable("It does not let us open sockets.") from None
                 # OpenSSH says no more than that it failed.
                 raise NothingListens(_NOTHING) from None
             try:
@@ -351,10 +353,9 @@ class _Line:
 
     async def _connect(self) -> asyncssh.SSHClientConnection | HostUnreachable:
         """Logs in. Errors are answers: it may be that nobody waits any more."""
-        try:
-            host_key = asyncssh.import_public_key(self._login.host_key)
-        except ValueError:
+        if not is_host_key(self._login.host_key):
             return HostUnreachable("The host key that is registered for it is none.")
+        host_key = asyncssh.import_public_key(self._login.host_key)
         try:
             async with asyncio.timeout(self._seconds):
                 return await asyncssh.connect(
@@ -468,3 +469,12 @@ def _kill(process: asyncssh.SSHClientProcess[bytes]) -> None:
 def _abandon(done: asyncio.Future[_T], abandon: Callable[[_T], None]) -> None:
     if not done.cancelled() and done.exception() is None:
         abandon(done.result())
+
+
+def is_host_key(text: str) -> bool:
+    """Whether a text is a public key, as OpenSSH writes it."""
+    try:
+        asyncssh.import_public_key(text)
+    except Exception:  # noqa: BLE001 - whatever a stranger's bytes lead a decoder to
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -49,14 +50,14 @@ class NftGate:
         """See MailGate. Raises ValueError: it is no address."""
         return str(_address(ip)) in await self.blocked(gateway)
 
-    async def block(self, gateway: Gateway, ip: str) -> None:
-        """See MailGate. Raises ValueError: it is no address."""
-        await self._change(gateway, *_WHOLE, _element("add", ip))
+    async def block(self, gateway: Gateway, ips: Collection[str]) -> None:
+        """See MailGate. Raises ValueError: one is no address."""
+        await self._change(gateway, *_WHOLE, *_elements("add", ips))
 
-    async def lift(self, gateway: Gateway, ip: str) -> None:
-        """See MailGate. Raises ValueError: it is no address."""
+    async def lift(self, gateway: Gateway, ips: Collection[str]) -> None:
+        """See MailGate. Raises ValueError: one is no address."""
         # Who deletes what is not there is refused, and "destroy" is not known before nft 1.0.7.
-        await self._change(gateway, *_WHOLE, _element("add", ip), _element("delete", ip))
+        await self._change(gateway, *_WHOLE, *_elements("add", ips), *_elements("delete", ips))
 
     async def _change(self, gateway: Gateway, *commands: dict[str, Any]) -> None:
         """Does all of it or, when that is refused, nothing. No packet sees a part of it."""
@@ -110,9 +111,13 @@ _WHOLE: tuple[dict[str, Any], ...] = (
 )
 
 
-def _element(verb: str, ip: str) -> dict[str, Any]:
-    address = _address(ip)
-    return {verb: {"element": {**_WITHIN, "name": SETS[address.version], "elem": [str(address)]}}}
+def _elements(verb: str, ips: Collection[str]) -> Iterator[dict[str, Any]]:
+    """A command for each set that some of the addresses are of."""
+    addresses = [_address(ip) for ip in ips]
+    for version, name in SETS.items():
+        texts = [str(address) for address in addresses if address.version == version]
+        if texts:
+            yield {verb: {"element": {**_WITHIN, "name": name, "elem": texts}}}
 
 
 def _address(ip: str) -> IPv4Address | IPv6Address:

@@ -44,6 +44,7 @@ class GrpcInventory:
                     address_pb2.ListAddressesRequest(page_token=token),
                     metadata=self._own_name.metadata(),
                     timeout=PAGE_SECONDS,
+                    wait_for_ready=True,
                 )
             except grpc.aio.AioRpcError as error:
                 raise _failed(error) from None
@@ -56,7 +57,10 @@ class GrpcInventory:
     async def _locate(self, request: address_pb2.LocateServerRequest) -> Located | None:
         try:
             answer = await self._stub.LocateServer(
-                request, metadata=self._own_name.metadata(), timeout=DEADLINE_SECONDS
+                request,
+                metadata=self._own_name.metadata(),
+                timeout=DEADLINE_SECONDS,
+                wait_for_ready=True,
             )
         except grpc.aio.AioRpcError as error:
             raise _failed(error) from None
@@ -81,6 +85,7 @@ class GrpcEvents:
                 ),
                 metadata=self._own_name.metadata(),
                 timeout=DEADLINE_SECONDS,
+                wait_for_ready=True,
             )
         except grpc.aio.AioRpcError as error:
             log.error("event not published", event_type=event, code=error.code().name)

@@ -1,5 +1,6 @@
 """What fail2ban on a gateway is asked."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,12 +33,22 @@ class Ban:
     """In UTC; None: it is for good."""
 
 
+class BanList(Mapping[str, Ban]):
+    """Bans by address, each read only when it is looked at. Looking at one raises SourceFailed."""
+
+    @abstractmethod
+    def mark(self, ip: str) -> object:
+        """What this ban of the address has and another one of it has not; cheap to get."""
+
+
 class SourceFailed(Exception):  # noqa: N818 - it says what happened
     """fail2ban was asked in vain; the text is for a person."""
 
-    def __init__(self, health: Health, text: str) -> None:
+    def __init__(self, health: Health, text: str, *, answered: bool = False) -> None:
+        """`answered`: it said something, and only what was asked is not known."""
         super().__init__(text)
         self.health = health
+        self.answered = answered
 
 
 class SourceBusy(Exception):  # noqa: N818
@@ -51,8 +62,8 @@ class Fail2ban(Protocol):
         """The names of its jails; those that are no valid names are left out."""
         ...
 
-    async def bans(self, gateway: Gateway, jail: str) -> Mapping[str, Ban]:
-        """What a jail blocks now, by address. Each is read only when it is looked at.
+    async def bans(self, gateway: Gateway, jail: str) -> BanList:
+        """What a jail blocks now.
 
         Raises LookupError: there is no such jail.
         """

@@ -41,6 +41,8 @@ class Unblocking:
     """RUNNING, SUCCEEDED or FAILED."""
     create_time: datetime
     update_time: datetime
+    request_id: str = ""
+    """What its caller calls the request; empty: nothing."""
     end_time: datetime | None = None
     failure: Mapping[str, str] | None = None
     """{"reason", "message", "gateway"}, when it failed."""
@@ -48,12 +50,17 @@ class Unblocking:
     @property
     def name(self) -> str:
         """The name that callers ask for it by."""
-        return f"antispam/operations/{self.id}"
+        return operation_name(self.id)
 
     @property
     def done(self) -> bool:
         """Whether it has ended."""
         return self.end_time is not None
+
+
+def operation_name(unblocking: UUID) -> str:
+    """The name that callers ask for an unblocking by."""
+    return f"antispam/operations/{unblocking}"
 
 
 Wait = Callable[[int], timedelta]
@@ -72,6 +79,18 @@ class UnderWay(Exception):  # noqa: N818
     def __init__(self, operation: str) -> None:
         super().__init__(operation)
         self.operation = operation
+
+
+class TooEarly(Exception):  # noqa: N818
+    """The wait of the block runs."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__(block)
+        self.block = block
+
+
+class RequestKnown(Exception):  # noqa: N818
+    """There is an unblocking with this request id."""
 
 
 class Blocks(Protocol):
@@ -100,13 +119,21 @@ class Blocks(Protocol):
         ...
 
     async def begin(self, unblocking: Unblocking) -> None:
-        """Accepts an unblocking. Raises NotBlocked, and UnderWay when one is under way."""
+        """Accepts an unblocking.
+
+        Raises NotBlocked, UnderWay when one is under way, TooEarly, and RequestKnown when the
+        account has another one with this request id.
+        """
         ...
 
     async def end(
         self, unblocking: UUID, now: datetime, failure: Mapping[str, str] | None
     ) -> Unblocking | None:
         """Ends an unblocking, and with it the state of the block; None: it has ended before."""
+        ...
+
+    async def requested(self, account: str, request_id: str) -> Unblocking | None:
+        """The account's unblocking with this request id."""
         ...
 
     async def find(self, unblocking: UUID) -> Unblocking | None:

@@ -1,5 +1,6 @@
 """The mail gate: what blocks port 25 of addresses on a gateway."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from services.security.gateways.gateway import Gateway
@@ -23,10 +24,13 @@ class MailGate(Protocol):
         """Whether it blocks the port 25 of this address."""
         ...
 
-    async def block(self, gateway: Gateway, ip: str) -> None:
-        """Blocks connections from the address to any port 25; blocked already is no error."""
+    async def block(self, gateway: Gateway, ips: Collection[str]) -> None:
+        """Blocks connections from all of the addresses to any port 25; blocked already is no error.
+
+        All of it is done or nothing.
+        """
         ...
 
-    async def lift(self, gateway: Gateway, ip: str) -> None:
-        """Lifts the block; not blocked is no error."""
+    async def lift(self, gateway: Gateway, ips: Collection[str]) -> None:
+        """Lifts the blocks of all of the addresses, or nothing; not blocked is no error."""
         ...

@@ -1,13 +1,15 @@
 """Bringing mail gates to what they should block."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 
 import structlog
 
+from services.runtime.background import Apart
 from services.runtime.clock import Clock
 from services.security.antispam.block import Blocks, Unblocking
 from services.security.antispam.gate import GateFailed, MailGate
@@ -17,6 +19,12 @@ from services.security.gateways.gateway import Gateway, Gateways, protecting
 
 LOOKS = 2
 """How often a change is made and read back before it is left to the next comparison."""
+
+SETTLE_SECONDS = 12.0
+"""How long a gate may take for one address. The edge waits for 15."""
+
+ROUND_SECONDS = 0.5
+"""How long a round waits for what it began; what takes longer goes on apart from it."""
 
 log = structlog.get_logger()
 
@@ -39,29 +47,75 @@ class MailGates:
         self._gateways = gateways
         self._blocks = blocks
         self._gate = gate
-        self._unknown: set[tuple[str, str]] = set()
+        self._foreign: dict[str, frozenset[str]] = {}
+        """What each gate blocks although we know nothing of it."""
+
+    async def gates(self) -> list[Gateway]:
+        """Those gateways that are mail gates."""
+        return [each for each in await self._gateways.all() if each.mail_gate]
 
     async def settle(self, ip: str) -> list[GateView]:
         """Brings every gate that protects the address to what it should do with it."""
-        gates = [each for each in protecting(await self._gateways.all(), ip) if each.mail_gate]
+        gates = protecting(await self.gates(), ip)
         return [*await asyncio.gather(*(self._settle(gate, ip) for gate in gates))]
 
-    async def compare(self) -> None:
-        """Brings every gate to what it should do with all addresses: it may have been restarted."""
-        gates = [each for each in await self._gateways.all() if each.mail_gate]
-        await asyncio.gather(*(self._compare(gate) for gate in gates))
+    async def compare(self, gateway: Gateway) -> None:
+        """Brings a gate to what it should do with all addresses: it may have been restarted."""
+        try:
+            held = await self._gate.blocked(gateway)
+            in_force = await self._blocks.in_force()
+            missing = {
+                ip
+                for ip, state in in_force.items()
+                if state is State.BLOCKED_FOR_SPAM and ip not in held and gateway.protects(ip)
+            }
+            extra = held - in_force.keys()
+            known = {*await self._blocks.of(extra)}
+            if missing:
+                await self._gate.block(gateway, missing)
+            if known:
+                await self._gate.lift(gateway, known)
+        except GateFailed as failed:
+            log.warning("mail gate does not do it", gateway=gateway.name, why=str(failed))
+            return
+        self._tell_foreign(gateway, frozenset(extra - known))
+        # What changed meanwhile was perhaps done the old way. Few do.
+        now = await self._blocks.of(missing | known)
+        for ip, block in now.items():
+            if (block.state is State.BLOCKED_FOR_SPAM) != (ip in missing):
+                await self._settle(gateway, ip)
+
+    def _tell_foreign(self, gateway: Gateway, foreign: frozenset[str]) -> None:
+        if foreign - self._foreign.get(gateway.name, frozenset()):
+            log.warning(
+                "mail gate blocks addresses that we know nothing of",
+                gateway=gateway.name,
+                count=len(foreign),
+                first=min(foreign),
+            )
+        self._foreign[gateway.name] = foreign
 
     async def _settle(self, gateway: Gateway, ip: str) -> GateView:
-        """Makes the change, and looks again: the block may be another one by now."""
         try:
-            for _ in range(LOOKS):
-                wanted = await self._wanted(ip)
-                if await self._gate.holds(gateway, ip) == wanted:
-                    return GateView(gateway.name, wanted)
-                await (self._gate.block if wanted else self._gate.lift)(gateway, ip)
-            held = await self._gate.holds(gateway, ip)
+            async with asyncio.timeout(SETTLE_SECONDS):
+                return await self._brought(gateway, ip)
         except GateFailed as failed:
             return GateView(gateway.name, None, str(failed))
+        except TimeoutError:
+            return GateView(gateway.name, None, "It takes too long to answer.")
+        except Exception:
+            # Whatever it is: the operation that waits for this gate must end.
+            log.exception("mail gate", gateway=gateway.name)
+            return GateView(gateway.name, None, "It cannot be asked, by a fault of ours.")
+
+    async def _brought(self, gateway: Gateway, ip: str) -> GateView:
+        """Makes the change, and looks again: the block may be another one by now."""
+        for _ in range(LOOKS):
+            wanted = await self._wanted(ip)
+            if await self._gate.holds(gateway, ip) == wanted:
+                return GateView(gateway.name, wanted)
+            await (self._gate.block if wanted else self._gate.lift)(gateway, [ip])
+        held = await self._gate.holds(gateway, ip)
         wanted = await self._wanted(ip)
         trouble = "" if held == wanted else "It was told, and does not do it."
         return GateView(gateway.name, held, trouble)
@@ -70,51 +124,40 @@ class MailGates:
         block = (await self._blocks.of([ip])).get(ip)
         return block is not None and block.state is State.BLOCKED_FOR_SPAM
 
-    async def _compare(self, gateway: Gateway) -> None:
-        try:
-            held = await self._gate.blocked(gateway)
-        except GateFailed as failed:
-            log.warning(
-                "mail gate does not say what it blocks", gateway=gateway.name, why=str(failed)
-            )
-            return
-        in_force = await self._blocks.in_force()
-        missing = {
-            ip
-            for ip, state in in_force.items()
-            if state is State.BLOCKED_FOR_SPAM and ip not in held and gateway.protects(ip)
-        }
-        extra = held - in_force.keys()
-        known = await self._blocks.of(extra)
-        for ip in sorted(missing | known.keys()):
-            view = await self._settle(gateway, ip)
-            if view.trouble:
-                log.warning(
-                    "mail gate does not do it", gateway=gateway.name, ip=ip, why=view.trouble
-                )
-                return
-        for ip in sorted(extra - known.keys()):
-            if (gateway.name, ip) not in self._unknown:
-                log.warning("mail gate blocks an address of its own", gateway=gateway.name, ip=ip)
-                self._unknown.add((gateway.name, ip))
-
 
 class CompareGates:
-    """Compares all gates when it is time."""
+    """Compares each gate again and again."""
 
     def __init__(
         self, gates: MailGates, seconds: float, timer: Callable[[], float] = monotonic
     ) -> None:
+        """Each one `seconds` after it was compared before."""
         self._gates = gates
         self._seconds = seconds
         self._timer = timer
-        self._due = 0.0
+        self._due: dict[Hashable, float] = {}
+        self._apart = Apart()
 
     async def __call__(self) -> None:
-        """Compares, if it is time."""
-        if self._timer() >= self._due:
-            self._due = self._timer() + self._seconds
-            await self._gates.compare()
+        """Compares the gates whose time it is; a slow one keeps no other waiting."""
+        gates = await self._gates.gates()
+        now = self._timer()
+        due = {each: self._due.get(each, now) for each in gates}
+        await self._apart.go_on(
+            {each: partial(self._compare, each) for each in gates if due[each] <= now},
+            ROUND_SECONDS,
+        )
+        self._due = {each: self._due.get(each, now) for each in gates}
+
+    async def _compare(self, gateway: Gateway) -> None:
+        try:
+            await self._gates.compare(gateway)
+        finally:
+            self._due[gateway] = self._timer() + self._seconds
+
+    async def close(self) -> None:
+        """Ends comparing."""
+        await self._apart.close()
 
 
 class FinishUnblockings:
@@ -134,10 +177,18 @@ class FinishUnblockings:
         self._publish = publish
         self._clock = clock
         self._patience = patience
+        self._apart = Apart()
 
     async def __call__(self) -> None:
-        """Tries each unblocking that is under way once."""
-        await asyncio.gather(*(self._try(each) for each in await self._blocks.under_way()))
+        """Tries each unblocking that is under way once; a slow one keeps no other waiting."""
+        under_way = await self._blocks.under_way()
+        await self._apart.go_on(
+            {each.id: partial(self._try, each) for each in under_way}, ROUND_SECONDS
+        )
+
+    async def close(self) -> None:
+        """Lets go of what is under way: it goes on elsewhere, or at the next start."""
+        await self._apart.close()
 
     async def _try(self, unblocking: Unblocking) -> None:
         views = await self._gates.settle(unblocking.ip)
@@ -151,11 +202,10 @@ class FinishUnblockings:
 
     async def _end(self, unblocking: Unblocking, failure: Mapping[str, str] | None) -> None:
         ended = await self._blocks.end(unblocking.id, self._clock(), failure)
-        if ended is None:
+        if ended is None or failure:
             return
         data = {"server": ended.hostname, "ip": ended.ip, "operation": ended.name}
-        if not failure:
-            await self._publish(ended.account, "ADDRESS_UNBLOCKED", data)
+        await self._publish(ended.account, "ADDRESS_UNBLOCKED", data)
 
 
 def _failure(view: GateView) -> Mapping[str, str]:

@@ -18,6 +18,9 @@ from services.security.inventory.located import Inventory
 REFRESH = timedelta(minutes=5)
 """How often the inventory is asked which addresses there are."""
 
+REFRESH_AGAIN = timedelta(seconds=30)
+"""The same when it did not answer."""
+
 AT_A_TIME = 500
 """So many addresses are looked up before what came of it is kept."""
 
@@ -52,8 +55,8 @@ class LookUps(Protocol):
 class BlockByRule(Protocol):
     """Blocks an address in the service's own name."""
 
-    async def __call__(self, ip: str, reason: str) -> None:
-        """Blocks it, unless it is blocked."""
+    async def __call__(self, ip: str) -> None:
+        """Blocks it if it is still listed, unless it is blocked."""
         ...
 
 
@@ -85,17 +88,15 @@ class Sweep:
         self._interval = interval
         self._per_second = per_second
         self._block_lists = block_lists
-        self._refreshed: datetime | None = None
+        self._refresh_time = clock()
         self._credit = 0.0
         self._last = clock()
 
     async def __call__(self) -> None:
         """Looks up what is due, as much as the rate allows since the last time."""
         now = self._clock()
-        if self._refreshed is None or now >= self._refreshed + min(REFRESH, self._interval):
-            ips = {each.ip async for each in self._inventory.addresses()}
-            await self._look_ups.refresh(ips, now, self._interval)
-            self._refreshed = now
+        if now >= self._refresh_time:
+            self._refresh_time = now + await self._refresh(now)
         elapsed = max(0.0, (now - self._last).total_seconds())
         self._last = now
         # A second's worth at most: after a pause nobody is asked all at once.
@@ -112,16 +113,26 @@ class Sweep:
                 continue
             try:
                 await self._tell(swept, look_up)
-            except ApiError as error:
-                log.error("listings not told", ip=swept.ip, reason=Reason.Name(error.reason))
+            except Exception:
+                # One that cannot be told is no reason not to tell of the others.
+                log.exception("listings not told", ip=swept.ip)
+
+    async def _refresh(self, now: datetime) -> timedelta:
+        """Learns which addresses there are; after how long that is to be done again."""
+        try:
+            ips = {each.ip async for each in self._inventory.addresses()}
+        except ApiError as error:
+            log.warning("the sweep goes on with what it knows", reason=Reason.Name(error.reason))
+            return REFRESH_AGAIN
+        await self._look_ups.refresh(ips, now, self._interval)
+        return min(REFRESH, self._interval)
 
     async def _tell(self, swept: Swept, look_up: LookUp) -> None:
         lists = tuple(sorted(each.list for each in look_up.listings))
         if lists != swept.lists:
             await self._tell_change(swept, lists)
-        wrong = sorted(self._block_lists.intersection(each.list for each in look_up.listings))
-        if wrong:
-            await self._block(swept.ip, f"Spamhaus lists it on {', '.join(wrong)}.")
+        if self._block_lists.intersection(each.list for each in look_up.listings):
+            await self._block(swept.ip)
 
     async def _tell_change(self, swept: Swept, lists: tuple[str, ...]) -> None:
         log.info("listings changed", ip=swept.ip, lists=[*map(str, lists)])

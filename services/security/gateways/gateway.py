@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from typing import Protocol
+
+from services.runtime.networks import is_within
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,7 @@ class Gateway:
 
     def protects(self, ip: str) -> bool:
         """Whether the address, in canonical form, is in one of its networks."""
-        address = ip_address(ip)
-        return any(address in ip_network(network) for network in self.networks)
+        return is_within(ip, self.networks)
 
 
 class Gateways(Protocol):

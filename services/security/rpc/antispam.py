@@ -13,7 +13,8 @@ from services.runtime import timestamps
 from services.runtime.call import current_caller
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
-from services.security.antispam.block import Blocks, Unblocking
+from services.runtime.request_id import request_id
+from services.security.antispam.block import Blocks, Unblocking, operation_name
 from services.security.antispam.listing import LookUp
 from services.security.antispam.states import State
 from services.security.antispam.status import AddressStatus, ReadAntispam
@@ -24,7 +25,7 @@ _Address = antispam_pb2.AntispamAddress
 _Metadata = operation_pb2.OperationMetadata
 _Step = operation_pb2.OperationStep
 
-STEP = "lift the block on the mail gates, and see it lifted"
+STEP = "lift the block of {ip} on the mail gates, and see it lifted"
 _STEP_STATES = {
     "RUNNING": _Step.DOING,
     "SUCCEEDED": _Step.DONE,
@@ -67,7 +68,9 @@ class AntispamServicer(antispam_pb2_grpc.AntispamServiceServicer):
         if ip not in server.ips:
             text = f"{server.hostname} does not have the address {ip}."
             raise ApiError(Reason.SERVER_NOT_GRANTED, text, metadata={"ip": ip})
-        accepted = await self._request_unblock(server.hostname, caller.account, ip)
+        accepted = await self._request_unblock(
+            server.hostname, caller.account, ip, request_id(request.request_id)
+        )
         return _operation(accepted)
 
     async def GetAntispamOperation(
@@ -100,7 +103,7 @@ class AntispamServicer(antispam_pb2_grpc.AntispamServiceServicer):
         message.blocked_since.FromDatetime(block.block_time)
         wait = block.unblock_time - self._clock()
         if block.operation:
-            message.operation = f"antispam/operations/{block.operation}"
+            message.operation = operation_name(block.operation)
         elif wait > timedelta(0):
             message.unblock_after.FromTimedelta(wait)
         return message
@@ -116,7 +119,7 @@ def _operation(unblocking: Unblocking) -> operations_pb2.Operation:
             server=unblocking.hostname,
             steps=[
                 _Step(
-                    name=STEP,
+                    name=STEP.format(ip=unblocking.ip),
                     state=_STEP_STATES[unblocking.state],
                     start_time=timestamps.pack(unblocking.create_time),
                     end_time=timestamps.pack(unblocking.end_time),

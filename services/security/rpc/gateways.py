@@ -1,5 +1,6 @@
 """f2h.security.v1.GatewayService."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from ipaddress import IPv6Network, ip_network
 from typing import Any
@@ -10,8 +11,11 @@ from f2h.security.v1 import gateway_pb2, gateway_pb2_grpc
 from google.protobuf import empty_pb2
 
 from services.runtime.errors import ApiError, invalid
+from services.runtime.paging import decode_token, encode_token
 from services.security.gateways.gateway import Gateway, Gateways, SshLogin
 from services.security.inventory.located import canonical_ip
+
+PAGE_SIZE = 50
 
 SSH_PORT = 22
 
@@ -25,13 +29,18 @@ TIME_ZONE = "UTC"
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     """Lets the NOC say which gateways there are."""
 
-    def __init__(self, gateways: Gateways) -> None:
+    def __init__(self, gateways: Gateways, is_host_key: Callable[[str], bool]) -> None:
+        """`is_host_key` tells whether a text is a public key."""
         self._gateways = gateways
+        self._is_host_key = is_host_key
 
     async def PutGateway(
         self, request: gateway_pb2.PutGatewayRequest, _context: Any
     ) -> gateway_pb2.Gateway:
         """Keeps a gateway."""
+        if request.HasField("ssh") and not self._is_host_key(request.ssh.host_key):
+            text = "must be a key as /etc/ssh/ssh_host_ed25519_key.pub holds it"
+            raise invalid("ssh.host_key", text)
         gateway = Gateway(
             name=request.name,
             region=request.region,
@@ -45,10 +54,16 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         return _pack(gateway)
 
     async def ListGateways(
-        self, _request: gateway_pb2.ListGatewaysRequest, _context: Any
+        self, request: gateway_pb2.ListGatewaysRequest, _context: Any
     ) -> gateway_pb2.ListGatewaysResponse:
-        """All gateways."""
-        return gateway_pb2.ListGatewaysResponse(gateways=map(_pack, await self._gateways.all()))
+        """A page of gateways."""
+        size, after = request.page_size or PAGE_SIZE, decode_token(request.page_token)
+        found = [each for each in await self._gateways.all() if each.name > after]
+        page = found[:size]
+        return gateway_pb2.ListGatewaysResponse(
+            gateways=map(_pack, page),
+            next_page_token=encode_token(page[-1].name) if len(found) > size else "",
+        )
 
     async def DeleteGateway(
         self, request: gateway_pb2.DeleteGatewayRequest, _context: Any

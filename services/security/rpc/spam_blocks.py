@@ -1,6 +1,5 @@
 """f2h.security.v1.SpamBlockService."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from f2h.security.v1 import antispam_pb2, spam_block_pb2, spam_block_pb2_grpc
@@ -9,8 +8,7 @@ from services.runtime import timestamps
 from services.runtime.call import current_caller
 from services.runtime.paging import decode_token, encode_token, page_size
 from services.security.antispam.block import Block
-from services.security.antispam.gates import GateView
-from services.security.antispam.manage import ManageBlocks
+from services.security.antispam.manage import ManageBlocks, Managed
 from services.security.antispam.states import State
 from services.security.inventory.located import canonical_ip
 
@@ -28,7 +26,7 @@ class SpamBlockServicer(spam_block_pb2_grpc.SpamBlockServiceServicer):
     ) -> spam_block_pb2.SpamBlock:
         """Blocks an address."""
         by = current_caller().principal.subject
-        return _pack(*await self._manage.block(canonical_ip(request.ip), request.reason, by))
+        return _pack_managed(await self._manage.block(canonical_ip(request.ip), request.reason, by))
 
     async def ListSpamBlocks(
         self, request: spam_block_pb2.ListSpamBlocksRequest, _context: Any
@@ -39,7 +37,7 @@ class SpamBlockServicer(spam_block_pb2_grpc.SpamBlockServiceServicer):
         found = await self._manage.page(after, size + 1, lifted=request.lifted)
         page = found[:size]
         return spam_block_pb2.ListSpamBlocksResponse(
-            blocks=[_pack(each, ()) for each in page],
+            blocks=map(_pack, page),
             next_page_token=encode_token(page[-1].ip) if len(found) > size else "",
         )
 
@@ -47,10 +45,22 @@ class SpamBlockServicer(spam_block_pb2_grpc.SpamBlockServiceServicer):
         self, request: spam_block_pb2.LiftSpamBlockRequest, _context: Any
     ) -> spam_block_pb2.SpamBlock:
         """Lifts a block."""
-        return _pack(*await self._manage.override(canonical_ip(request.ip), forget=request.forget))
+        ip = canonical_ip(request.ip)
+        return _pack_managed(await self._manage.override(ip, forget=request.forget))
 
 
-def _pack(block: Block, gates: Iterable[GateView]) -> spam_block_pb2.SpamBlock:
+def _pack_managed(managed: Managed) -> spam_block_pb2.SpamBlock:
+    message = _pack(managed.block)
+    message.gates.extend(
+        _SpamBlock.Gate(gateway=each.gateway, blocks=each.blocks, trouble=each.trouble)
+        for each in managed.gates
+    )
+    if managed.server is not None:
+        message.hostname, message.account = managed.server.hostname, managed.server.account
+    return message
+
+
+def _pack(block: Block) -> spam_block_pb2.SpamBlock:
     blocked = block.state is not State.UNBLOCKED
     return _SpamBlock(
         ip=block.ip,
@@ -61,8 +71,4 @@ def _pack(block: Block, gates: Iterable[GateView]) -> spam_block_pb2.SpamBlock:
         unblock_time=timestamps.pack(block.unblock_time) if blocked else None,
         times=block.times,
         lift_time=timestamps.pack(block.lift_time),
-        gates=[
-            _SpamBlock.Gate(gateway=each.gateway, blocks=each.blocks, trouble=each.trouble)
-            for each in gates
-        ],
     )

@@ -7,11 +7,21 @@ from uuid import UUID
 
 from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.runtime.database import Database, utc
-from services.security.antispam.block import Block, NotBlocked, Unblocking, UnderWay, Wait
+from services.security.antispam.block import (
+    Block,
+    NotBlocked,
+    RequestKnown,
+    TooEarly,
+    Unblocking,
+    UnderWay,
+    Wait,
+    operation_name,
+)
 from services.security.antispam.states import Event, State, after
 from services.security.store.tables import SpamBlockRow, UnblockingRow
 
@@ -84,19 +94,32 @@ class SqlBlocks:
             row = await _locked(session, unblocking.ip)
             if row is None or row.state == State.UNBLOCKED:
                 raise NotBlocked
-            row.state, row.operation = _follow(row, Event.UNBLOCK), unblocking.id
+            state = _follow(row, Event.UNBLOCK)
+            if utc(row.unblock_time) > unblocking.create_time:
+                raise TooEarly(_block(row))
+            row.state, row.operation = state, unblocking.id
             session.add(
                 UnblockingRow(
                     id=unblocking.id,
                     ip=unblocking.ip,
                     hostname=unblocking.hostname,
                     account=unblocking.account,
+                    request_id=unblocking.request_id or None,
                     state=unblocking.state,
                     failure=None,
                     create_time=unblocking.create_time,
                     update_time=unblocking.update_time,
                 )
             )
+            try:
+                await session.flush()
+            except IntegrityError:
+                raise RequestKnown from None
+
+    async def requested(self, account: str, request_id: str) -> Unblocking | None:
+        mine = col(UnblockingRow.account) == account, col(UnblockingRow.request_id) == request_id
+        rows = await self._database.fetch(select(UnblockingRow).where(*mine))
+        return _unblocking(rows[0]) if rows else None
 
     async def end(
         self, unblocking: UUID, now: datetime, failure: Mapping[str, str] | None
@@ -139,7 +162,8 @@ def _follow(row: SpamBlockRow, event: Event) -> State:
     try:
         return after(State(row.state), event)
     except LookupError:
-        raise UnderWay(f"antispam/operations/{row.operation}") from None
+        assert row.operation is not None  # noqa: S101 - no other state refuses an event
+        raise UnderWay(operation_name(row.operation)) from None
 
 
 def _block(row: SpamBlockRow | Row[*tuple[Any, ...]]) -> Block:
@@ -162,6 +186,7 @@ def _unblocking(row: UnblockingRow | Row[*tuple[Any, ...]]) -> Unblocking:
         ip=row.ip,
         hostname=row.hostname,
         account=row.account,
+        request_id=row.request_id or "",
         state=row.state,
         create_time=utc(row.create_time),
         update_time=utc(row.update_time),

@@ -4,7 +4,8 @@ import zlib
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from services.runtime.database import Database
@@ -34,7 +35,10 @@ class SqlLookUps:
         for part in _parts(new):
             rows = [{"ip": ip, "lists": [], "due_time": now + interval * _place(ip)} for ip in part]
             async with self._database.write() as session:
-                await session.execute(insert(LookUpRow), rows)
+                on_sqlite = session.get_bind().dialect.name == "sqlite"
+                insert = (sqlite if on_sqlite else postgresql).insert(LookUpRow)
+                # Another process may learn of them at the same time.
+                await session.execute(insert.on_conflict_do_nothing(), rows)
 
     async def claim_due(self, now: datetime, interval: timedelta, limit: int) -> list[Swept]:
         due = (
@@ -56,7 +60,6 @@ class SqlLookUps:
             {
                 "this": each.ip,
                 "lists": sorted(listing.list for listing in each.listings),
-                "time": each.time,
             }
             for each in look_ups
             if not each.unknown
@@ -66,7 +69,7 @@ class SqlLookUps:
         change = (
             update(LookUpRow)
             .where(col(LookUpRow.ip) == bindparam("this"))
-            .values(lists=bindparam("lists"), look_up_time=bindparam("time"))
+            .values(lists=bindparam("lists"))
         )
         async with self._database.write() as session:
             connection = await session.connection()

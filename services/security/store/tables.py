@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, DateTime
+from sqlalchemy import JSON, Column, DateTime, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -60,11 +60,14 @@ class UnblockingRow(SQLModel, table=True):
     """An operation that unblocks an address."""
 
     __tablename__ = "unblocking"
+    # NULLs are distinct: only given request ids are unique.
+    __table_args__ = (UniqueConstraint("account", "request_id", name="unblocking_request_id"),)
 
     id: UUID = Field(primary_key=True)
     ip: str
     hostname: str
     account: str
+    request_id: str | None = None
     state: str = Field(index=True)
     failure: dict[str, Any] | None = Field(sa_column=Column(JSON(none_as_null=True), nullable=True))
     create_time: datetime = _time()
@@ -79,5 +82,4 @@ class LookUpRow(SQLModel, table=True):
 
     ip: str = Field(primary_key=True)
     lists: list[str] = Field(sa_column=Column(JSON, nullable=False))
-    look_up_time: datetime | None = _time(nullable=True)
     due_time: datetime = _time(index=True)

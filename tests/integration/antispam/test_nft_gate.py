@@ -68,7 +68,7 @@ async def test_a_block_is_felt_by_connections_to_port_25_alone(
     assert world.reach(sender, SMTP) == "220 here"
     assert not await gate.holds(gateway, sender)
 
-    await gate.block(gateway, sender)
+    await gate.block(gateway, [sender])
     assert await gate.holds(gateway, sender)
     assert await gate.blocked(gateway) == {sender}
     began = time.monotonic()
@@ -78,7 +78,7 @@ async def test_a_block_is_felt_by_connections_to_port_25_alone(
     assert world.reach(other, SMTP) == "220 here"
     assert world.reach(SENDERS[10 - version], SMTP) == "220 here"
 
-    await gate.lift(gateway, sender)
+    await gate.lift(gateway, [sender])
     assert not await gate.holds(gateway, sender)
     assert world.reach(sender, SMTP) == "220 here"
 
@@ -93,7 +93,7 @@ async def test_a_block_ends_connections_that_are_open(
     )
     assert held.stdout is not None
     assert await held.stdout.readline() == b"220 here\n"
-    await contract.gate.block(contract.gateway, SENDERS[version])
+    await contract.gate.block(contract.gateway, [SENDERS[version]])
     async with asyncio.timeout(10):
         said, _ = await held.communicate(b"\n")
     assert said.strip() == b"ConnectionResetError"
@@ -103,10 +103,10 @@ async def test_changes_that_are_made_already_change_nothing(
     world: World, contract: Contract
 ) -> None:
     gate, gateway = contract.gate, contract.gateway
-    await gate.lift(gateway, SENDERS[4])
+    await gate.lift(gateway, [SENDERS[4]])
     for ip in (SENDERS[4], OTHERS[4], SENDERS[6]):
         for _ in range(2):
-            await gate.block(gateway, ip)
+            await gate.block(gateway, [ip])
     assert await gate.blocked(gateway) == {SENDERS[4], OTHERS[4], SENDERS[6]}
     listed = json.loads(world.nft("-j", "list", "table", "inet", TABLE))["nftables"]
     assert [kind for each in listed for kind in each if kind in {"chain", "rule"}] == [
@@ -115,7 +115,7 @@ async def test_changes_that_are_made_already_change_nothing(
         "rule",
     ]
     for _ in range(2):
-        await gate.lift(gateway, OTHERS[4])
+        await gate.lift(gateway, [OTHERS[4]])
     assert await gate.blocked(gateway) == {SENDERS[4], SENDERS[6]}
 
 
@@ -124,12 +124,12 @@ async def test_a_gate_that_was_lost_is_whole_after_the_next_block(
     world: World, contract: Contract, lost: tuple[str, ...]
 ) -> None:
     gate, gateway = contract.gate, contract.gateway
-    await gate.block(gateway, SENDERS[4])
+    await gate.block(gateway, [SENDERS[4]])
     assert await gate.holds(gateway, SENDERS[4])
     world.nft("flush", *lost)
     assert not await gate.holds(gateway, SENDERS[4])  # with its rules alone gone, too
     assert world.reach(SENDERS[4], SMTP) == "220 here"
-    await gate.block(gateway, SENDERS[4])
+    await gate.block(gateway, [SENDERS[4]])
     assert await gate.holds(gateway, SENDERS[4])
     assert world.reach(SENDERS[4], SMTP) == "ConnectionRefusedError"
 
@@ -138,16 +138,16 @@ async def test_what_others_have_on_the_gateway_stays(world: World, contract: Con
     world.nft("add table inet filter; add chain inet filter forward { type filter hook forward "
               "priority -10; policy accept; }; add rule inet filter forward accept")  # fmt: skip
     before = world.nft("list", "table", "inet", "filter")
-    await contract.gate.block(contract.gateway, SENDERS[4])
+    await contract.gate.block(contract.gateway, [SENDERS[4]])
     assert world.reach(SENDERS[4], SMTP) == "ConnectionRefusedError"  # theirs accept it in vain
-    await contract.gate.lift(contract.gateway, SENDERS[4])
+    await contract.gate.lift(contract.gateway, [SENDERS[4]])
     assert world.nft("list", "table", "inet", "filter") == before
 
 
 async def test_what_is_refused_is_counted(world: World, contract: Contract) -> None:
-    await contract.gate.block(contract.gateway, SENDERS[4])
+    await contract.gate.block(contract.gateway, [SENDERS[4]])
     world.reach(SENDERS[4], SMTP)
-    await contract.gate.block(contract.gateway, OTHERS[4])
+    await contract.gate.block(contract.gateway, [OTHERS[4]])
     assert "packets 1 " in world.nft("list", "counter", "inet", TABLE, "refused")
 
 
@@ -157,7 +157,7 @@ async def test_a_table_that_is_not_as_ours_is_refused_as_a_whole(
     world.nft(f"add table inet {TABLE}; add set inet {TABLE} blocked4 {{ type ipv6_addr; }}")
     before = world.nft("list", "ruleset")
     with pytest.raises(GateFailed, match="refused the command"):
-        await contract.gate.block(contract.gateway, SENDERS[4])
+        await contract.gate.block(contract.gateway, [SENDERS[4]])
     assert world.nft("list", "ruleset") == before
 
 
@@ -165,7 +165,7 @@ async def test_fifty_thousand_addresses_are_read(
     world: World, contract: Contract, tmp_path: Path
 ) -> None:
     gate, gateway = contract.gate, contract.gateway
-    await gate.block(gateway, SENDERS[4])
+    await gate.block(gateway, [SENDERS[4]])
     many = [str(IPv4Address("10.0.0.0") + number) for number in range(25_000)]
     many6 = [str(IPv6Address("2001:db8:2::") + number) for number in range(25_000)]
     bulk = tmp_path / "bulk.nft"
@@ -177,8 +177,8 @@ async def test_fifty_thousand_addresses_are_read(
     began = time.monotonic()
     assert await gate.blocked(gateway) == {SENDERS[4], *many, *many6}
     assert time.monotonic() - began < 5
-    await gate.block(gateway, OTHERS[4])
-    await gate.lift(gateway, many6[7])
+    await gate.block(gateway, [OTHERS[4]])
+    await gate.lift(gateway, [many6[7]])
     assert await gate.holds(gateway, OTHERS[4])
     assert not await gate.holds(gateway, many6[7])
 
@@ -189,6 +189,6 @@ async def test_a_gateway_without_nft_refuses(contract: Contract) -> None:
         with pytest.raises(GateFailed, match="refused the command"):
             await NftGate(hosts, command).blocked(contract.gateway)
         with pytest.raises(GateFailed, match="refused the command"):
-            await NftGate(hosts, command).block(contract.gateway, SENDERS[4])
+            await NftGate(hosts, command).block(contract.gateway, [SENDERS[4]])
     with pytest.raises(GateFailed, match="does not answer as it should"):
         await NftGate(hosts, "echo").blocked(contract.gateway)

@@ -27,9 +27,9 @@ class Monitored:
         return self.system.rest("GET", path, self.key, params=query)
 
     def measured(self) -> dict[str, Any]:
-        """The answer, as soon as there is something in it."""
+        """The answer, as soon as there is something in it: a round that was missed is a minute."""
         told: dict[str, Any] = eventually(
-            lambda: (answer := self.get().json())["series"] and answer, 30
+            lambda: (answer := self.get().json())["series"] and answer, 90
         )
         return told
 

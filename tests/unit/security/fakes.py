@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.runtime.audit import Attempt, Outcome
 from services.runtime.call import Caller
-from services.security.antihack.fail2ban import Ban, Health, SourceBusy, SourceFailed
+from services.security.antihack.fail2ban import Ban, BanList, Health, SourceBusy, SourceFailed
 from services.security.antispam.gate import GateFailed
 from services.security.antispam.listing import Delisting, Listing, LookUp, SpamhausList
 from services.security.gateways.gateway import Gateway
@@ -89,7 +89,7 @@ class FakeGateways:
         return self._gateways.pop(name, None) is not None
 
 
-class LazyBans(Mapping[str, Ban]):
+class LazyBans(BanList):
     """Bans of which some cannot be read, which is noticed when they are looked at."""
 
     def __init__(self, bans: Mapping[str, Ban], unreadable: frozenset[str]) -> None:
@@ -99,6 +99,9 @@ class LazyBans(Mapping[str, Ban]):
     def __getitem__(self, ip: str) -> Ban:
         if ip in self._unreadable:
             raise SourceFailed(Health.UNREACHABLE, "Its fail2ban tells times that are none.")
+        return self._bans[ip]
+
+    def mark(self, ip: str) -> Ban:
         return self._bans[ip]
 
     def __contains__(self, ip: object) -> bool:
@@ -124,14 +127,18 @@ class FakeFail2ban:
         self.failing_unbans: dict[tuple[str, str], Health] = {}
         self.vanishing: set[tuple[str, str]] = set()
         """Jails, by gateway, that are still named and gone when they are asked."""
+        self.senseless: set[tuple[str, str]] = set()
+        """Jails, by gateway, of which it answers nonsense."""
         self.unreadable: set[str] = set()
         """Addresses of whose bans the times are none."""
         self.asked: list[tuple[str, ...]] = []
         """The method, the gateway, and what else."""
         self.pause: asyncio.Event | None = None
         """What answers wait for, made from what is there when they are asked."""
+        self.silent: set[str] = set()
+        """Gateways that answer nothing, ever."""
         self.reached = asyncio.Event()
-        """Somebody waits for `pause`."""
+        """Somebody waits for `pause`, or for a silent gateway."""
 
     def jail(self, gateway: str, name: str, *ips: str, **fields: Any) -> None:
         """Makes a jail, if it is not there, and bans addresses in it."""
@@ -147,19 +154,19 @@ class FakeFail2ban:
     async def jails(self, gateway: Gateway) -> list[str]:
         self._come("jails", gateway.name)
         answer = [*self.jails_of[gateway.name]]
-        await self._wait()
+        await self._wait(gateway)
         return answer
 
-    async def bans(self, gateway: Gateway, jail: str) -> Mapping[str, Ban]:
+    async def bans(self, gateway: Gateway, jail: str) -> BanList:
         self._come("bans", gateway.name, jail)
         answer = LazyBans(self._jail(gateway, jail), frozenset(self.unreadable))
-        await self._wait()
+        await self._wait(gateway)
         return answer
 
     async def holding(self, gateway: Gateway, ip: str) -> list[str]:
         self._come("holding", gateway.name, ip)
         answer = [name for name, bans in self.jails_of[gateway.name].items() if ip in bans]
-        await self._wait()
+        await self._wait(gateway)
         return answer
 
     async def unban(self, gateway: Gateway, jail: str, ip: str) -> bool:
@@ -179,14 +186,21 @@ class FakeFail2ban:
             raise _failed(self.failing[gateway])
 
     def _jail(self, gateway: Gateway, jail: str) -> dict[str, Ban]:
+        if (gateway.name, jail) in self.senseless:
+            raise SourceFailed(Health.UNREACHABLE, "It answers nonsense.", answered=True)
         if (gateway.name, jail) in self.vanishing:
             raise LookupError("There is no such jail.")
         return self.jails_of[gateway.name][jail]
 
-    async def _wait(self) -> None:
+    async def _wait(self, gateway: Gateway) -> None:
+        if gateway.name in self.silent:
+            self.reached.set()
+            await asyncio.Event().wait()
         if self.pause is not None:
             self.reached.set()
             await self.pause.wait()
+            if gateway.name in self.failing:
+                raise _failed(self.failing[gateway.name])
 
 
 def _failed(health: Health) -> SourceFailed:
@@ -200,6 +214,12 @@ class FakeGate:
         self.held: dict[str, set[str]] = defaultdict(set)
         """The blocked addresses, by gateway."""
         self.failing: set[str] = set()
+        self.faulty: set[str] = set()
+        """Gateways where what asks them has a fault of ours."""
+        self.pauses: dict[str, asyncio.Event] = {}
+        """What the answers of gateways wait for."""
+        self.reached = asyncio.Event()
+        """Somebody waits for one of `pauses`."""
         self.deaf: set[str] = set()
         """Gateways that take every change, and make none."""
         self.calls: list[tuple[str, ...]] = []
@@ -207,36 +227,42 @@ class FakeGate:
         """Awaited within each change, before it is made, with "block" or "lift" and the address."""
 
     async def blocked(self, gateway: Gateway) -> frozenset[str]:
-        self._come("blocked", gateway)
+        await self._come("blocked", gateway)
         return frozenset(self.held[gateway.name])
 
     async def holds(self, gateway: Gateway, ip: str) -> bool:
-        self._come("holds", gateway, ip)
+        await self._come("holds", gateway, ip)
         return ip in self.held[gateway.name]
 
-    async def block(self, gateway: Gateway, ip: str) -> None:
-        self._come("block", gateway, ip)
-        await self._meanwhile("block", ip)
+    async def block(self, gateway: Gateway, ips: Collection[str]) -> None:
+        await self._come("block", gateway, *sorted(ips))
+        await self._meanwhile("block", ips)
         if gateway.name not in self.deaf:
-            self.held[gateway.name].add(ip)
+            self.held[gateway.name].update(ips)
 
-    async def lift(self, gateway: Gateway, ip: str) -> None:
-        self._come("lift", gateway, ip)
-        await self._meanwhile("lift", ip)
+    async def lift(self, gateway: Gateway, ips: Collection[str]) -> None:
+        await self._come("lift", gateway, *sorted(ips))
+        await self._meanwhile("lift", ips)
         if gateway.name not in self.deaf:
-            self.held[gateway.name].discard(ip)
+            self.held[gateway.name].difference_update(ips)
 
     def changes(self) -> list[tuple[str, ...]]:
         return [each for each in self.calls if each[0] in {"block", "lift"}]
 
-    def _come(self, method: str, gateway: Gateway, *what: str) -> None:
+    async def _come(self, method: str, gateway: Gateway, *what: str) -> None:
         self.calls.append((method, gateway.name, *what))
+        if gateway.name in self.pauses:
+            self.reached.set()
+            await self.pauses[gateway.name].wait()
+        if gateway.name in self.faulty:
+            raise ZeroDivisionError
         if gateway.name in self.failing:
             raise GateFailed("It does not answer.")
 
-    async def _meanwhile(self, method: str, ip: str) -> None:
+    async def _meanwhile(self, method: str, ips: Collection[str]) -> None:
         if self.during is not None:
-            await self.during(method, ip)
+            for ip in sorted(ips):
+                await self.during(method, ip)
 
 
 class FakeBlocklist:

@@ -216,13 +216,16 @@ def test_the_service_as_it_is_built_answers_customers_and_the_noc(
     gateway = ask("PutGateway", noc)
     assert ask("ListGateways", noc).gateways == [gateway]
     assert not ask("GetAntihackStatus", customer).sources  # none protects it
-    assert ask("UnbanAddress", customer).jails == 0
-    assert ask("UnblockUsAddress", customer).jails == 0
+    for name in ("UnbanAddress", "UnblockUsAddress"):
+        [method] = [each for each in METHODS if each.name == name]
+        refused = refusal(grpc_channel, method, REQUESTS[name], customer)
+        assert info_of(refused).reason == "NOT_SET_UP"
     addresses = ask("GetAntispamStatus", customer).addresses
     assert [each.ip for each in addresses] == ["203.0.113.9", "2001:db8::9"]
     unknown = antispam_pb2.AntispamAddress.UNKNOWN
     assert {each.listed for each in addresses} == {unknown}  # no zone is set up
     block = ask("PutSpamBlock", noc)
-    assert ask("ListSpamBlocks", noc).blocks == [block]
+    [listed] = ask("ListSpamBlocks", noc).blocks
+    assert (listed.ip, listed.blocked_since) == (block.ip, block.blocked_since)
     assert ask("LiftSpamBlock", noc).state == antispam_pb2.AntispamAddress.UNBLOCKED
     assert ask("DeleteGateway", noc) == empty_pb2.Empty()

@@ -2,12 +2,12 @@
 
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from zoneinfo import ZoneInfo
 
-from services.security.antihack.fail2ban import Ban, Health, SourceFailed
+from services.security.antihack.fail2ban import Ban, BanList, Health, SourceFailed
 
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _LINE = re.compile(rf".+ \t({_TIME}) \+ (-?[0-9]{{1,19}}) = ({_TIME})")
@@ -16,7 +16,7 @@ _LINE = re.compile(rf".+ \t({_TIME}) \+ (-?[0-9]{{1,19}}) = ({_TIME})")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
-class Bans(Mapping[str, Ban]):
+class Bans(BanList):
     """Bans by address. Of each line only the address is read, until its ban is looked at.
 
     Looking at a ban raises SourceFailed: its times are none.
@@ -48,6 +48,10 @@ class Bans(Mapping[str, Ban]):
             return self._ban(ip, since, int(seconds), end)
         except (ValueError, OverflowError):
             raise nonsense() from None
+
+    def mark(self, ip: str) -> str:
+        """See BanList: the line."""
+        return self._lines[ip]
 
     def __contains__(self, ip: object) -> bool:
         return ip in self._lines
@@ -119,4 +123,4 @@ def _later(begin: datetime, seconds: int) -> datetime | None:
 
 def nonsense() -> SourceFailed:
     """That an answer is of a form that fail2ban has none of."""
-    return SourceFailed(Health.UNREACHABLE, "Its fail2ban answers nonsense.")
+    return SourceFailed(Health.UNREACHABLE, "Its fail2ban answers nonsense.", answered=True)

@@ -7,7 +7,7 @@ be said is fixed: `status`, `get JAIL banip --with-time`, `banned IP` and `set J
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -22,16 +22,30 @@ from services.security.adapters.fail2ban.codec import (
     decode,
     encode,
 )
-from services.security.antihack.fail2ban import Ban, Health, SourceBusy, SourceFailed
+from services.security.antihack.fail2ban import BanList, Health, SourceBusy, SourceFailed
 from services.security.gateways.gateway import Gateway
 from services.security.gateways.host import HostError, Hosts, NothingListens
 
 _T = TypeVar("_T")
 
-FIND_SERVER = "command -v fail2ban-server"
+FIND_SERVER = (
+    'read -r path; if [ -S "$path" ] && ! [ -w "$path" ]; then echo forbidden; '
+    "elif command -v fail2ban-server >/dev/null; then echo stopped; else echo absent; fi"
+)
+"""Why nothing listens, in a word. The path of the socket is read from standard input."""
+
+_WHY = {
+    b"stopped": (Health.NOT_RUNNING, "Its fail2ban does not run."),
+    b"absent": (Health.NOT_INSTALLED, "It has no fail2ban."),
+    b"forbidden": (Health.UNREACHABLE, "It does not let us open the socket of its fail2ban."),
+}
 
 PART_BYTES = 64 * 1024
 """How much is read at once."""
+
+WAITS = 2
+
+MOST_JAILS = 20_000
 
 THREAD_BYTES = 256 * 1024
 """What is longer is decoded beside the event loop."""
@@ -80,8 +94,9 @@ class Fail2banClient:
         most_bytes: int = 32 * 1024 * 1024,
         waiting: int = 64,
     ) -> None:
-        """Every command has so many `seconds`, waiting for its turn included. An answer has at most
-        `most_bytes`. So many callers may be `waiting` for a gateway, beside the one that is served.
+        """Every command has so many `seconds`, and waits WAITS times as long for its turn. An
+        answer has at most `most_bytes`. So many callers may be `waiting` for a gateway, beside the
+        one that is served.
         """
         self._hosts = hosts
         self._seconds = seconds
@@ -93,7 +108,7 @@ class Fail2banClient:
         """See Fail2ban."""
         return await self._ask(gateway, ["status"], _listed)
 
-    async def bans(self, gateway: Gateway, jail: str) -> Mapping[str, Ban]:
+    async def bans(self, gateway: Gateway, jail: str) -> BanList:
         """See Fail2ban. Looking at a ban raises SourceFailed when its times are none.
 
         Raises ValueError: the jail's name is none.
@@ -132,7 +147,7 @@ class Fail2banClient:
     ) -> _T:
         """What `read` makes of the result. LookupError comes of a command `of_jail` alone."""
         try:
-            async with asyncio.timeout(self._seconds), self._turn(gateway):
+            async with self._turn(gateway), asyncio.timeout(self._seconds):
                 answer = await self._exchange(gateway, encode(command))
                 if len(answer) > THREAD_BYTES:
                     return await asyncio.to_thread(_read, answer, read, of_jail=of_jail)
@@ -149,12 +164,23 @@ class Fail2banClient:
             raise SourceBusy("Too many wait for it.")
         line.callers += 1
         try:
-            async with line.turn:
+            await self._first_in(line)
+            try:
                 yield
+            finally:
+                line.turn.release()
         finally:
             line.callers -= 1
             if not line.callers:
                 del self._lines[gateway.name]
+
+    async def _first_in(self, line: _Line) -> None:
+        """Waits for the turn. That others take long says nothing about who is asked."""
+        try:
+            async with asyncio.timeout(WAITS * self._seconds):
+                await line.turn.acquire()
+        except TimeoutError:
+            raise SourceBusy("Too many wait for it.") from None
 
     async def _exchange(self, gateway: Gateway, command: bytes) -> bytes:
         """The answer to a command, without END."""
@@ -174,10 +200,9 @@ class Fail2banClient:
                 return bytes(memoryview(answer)[: -len(END)])
         except NothingListens:
             pass
-        found = await self._hosts.run(gateway, FIND_SERVER)
-        if found.exit_status:
-            raise SourceFailed(Health.NOT_INSTALLED, "It has no fail2ban.")
-        raise SourceFailed(Health.NOT_RUNNING, "Its fail2ban does not run.")
+        found = await self._hosts.run(gateway, FIND_SERVER, f"{gateway.socket}\n".encode())
+        unknown = Health.UNREACHABLE, "It does not say whether its fail2ban runs."
+        raise SourceFailed(*_WHY.get(found.output.strip(), unknown))
 
 
 def _read(answer: bytes, read: Callable[[object], _T], *, of_jail: bool) -> _T:
@@ -200,8 +225,11 @@ def _listed(result: object) -> list[str]:
     """The jails of `status`, of which it lists the names in one text."""
     match result:
         case [("Number of jail", int()), ("Jail list", str(names))]:
+            listed = names.split(", ", MOST_JAILS)
+            if len(listed) > MOST_JAILS:
+                raise nonsense()
             # What is in there twice is the work of a comma in a name.
-            return list(dict.fromkeys(name for name in names.split(", ") if _is_jail(name)))
+            return list(dict.fromkeys(name for name in listed if _is_jail(name)))
     raise nonsense()
 
 

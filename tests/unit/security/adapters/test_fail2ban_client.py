@@ -7,13 +7,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
 
 import pytest
 
+from services.security.adapters.fail2ban import client as client_module
 from services.security.adapters.fail2ban.client import FIND_SERVER, THREAD_BYTES, Fail2banClient
 from services.security.adapters.fail2ban.codec import END
+from services.security.adapters.hosts import GatewayHosts
 from services.security.antihack.fail2ban import Ban, Fail2ban, Health, SourceBusy, SourceFailed
 from services.security.gateways.gateway import Gateway
 from services.security.gateways.host import Hosts, HostUnreachable, NothingListens, Ran
@@ -30,9 +33,9 @@ class FakeHosts:
     parts: list[bytes] = field(default_factory=list)
     then: str | Exception = "end"
     entering: Exception | None = None
-    ran: Ran | Exception = field(default_factory=lambda: Ran(0, b"/usr/bin/fail2ban-server\n"))
+    ran: Ran | Exception = field(default_factory=lambda: Ran(0, b"stopped\n"))
     commands: list[list[str]] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
+    runs: list[tuple[str, bytes]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     open: int = 0
     most_open: int = 0
@@ -49,7 +52,7 @@ class FakeHosts:
         return FakeConversation(self, path, iter(self.parts))
 
     async def run(self, gateway: Gateway, command: str, stdin: bytes = b"") -> Ran:
-        self.runs.append(command)
+        self.runs.append((command, stdin))
         if isinstance(self.ran, Exception):
             raise self.ran
         return self.ran
@@ -245,6 +248,18 @@ async def test_jails_without_a_valid_name_are_left_out() -> None:
     names = "a, b-1, sshd, x; rm -rf /, , ../etc, dbfile, logtarget, a, é, " + "b" * 65
     hosts = answering((0, [("Number of jail", 11), ("Jail list", names)]))
     assert await client(hosts).jails(GATEWAY) == ["a", "b-1", "sshd"]
+
+
+async def test_more_jails_than_any_gateway_has_are_nonsense(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "MOST_JAILS", 3)
+
+    def listing(*names: str) -> FakeHosts:
+        return answering((0, [("Number of jail", len(names)), ("Jail list", ", ".join(names))]))
+
+    assert await client(listing("a", "b", "c")).jails(GATEWAY) == ["a", "b", "c"]
+    assert "nonsense" in str(await failure(listing("a", "b", "c", "d"), JAILS))
 
 
 async def test_no_jails() -> None:
@@ -503,9 +518,12 @@ async def test_a_gateway_that_cannot_be_reached(call: Call) -> None:
 @pytest.mark.parametrize(
     ("ran", "health"),
     [
-        (Ran(0, b"/usr/bin/fail2ban-server\n"), Health.NOT_RUNNING),
-        (Ran(127, b""), Health.NOT_INSTALLED),
-        (Ran(1, SECRET.encode()), Health.NOT_INSTALLED),
+        (Ran(0, b"stopped\n"), Health.NOT_RUNNING),
+        (Ran(0, b"absent\n"), Health.NOT_INSTALLED),
+        (Ran(0, b"forbidden\n"), Health.UNREACHABLE),
+        (Ran(0, SECRET.encode()), Health.UNREACHABLE),
+        (Ran(0, b"absent\nabsent\n"), Health.UNREACHABLE),
+        (Ran(127, b""), Health.UNREACHABLE),
         (HostUnreachable("It did not answer in time."), Health.UNREACHABLE),
     ],
 )
@@ -514,7 +532,22 @@ async def test_whether_it_runs_and_whether_it_is_installed(
 ) -> None:
     hosts = FakeHosts(entering=NothingListens("Nothing listens."), ran=ran)
     assert (await failure(hosts, call)).health is health
-    assert hosts.runs == [FIND_SERVER]
+    assert hosts.runs == [(FIND_SERVER, b"/run/f2b.sock\n")]
+
+
+async def test_a_socket_that_we_may_not_open_is_told_from_a_fail2ban_that_does_not_run() -> None:
+    hosts = FakeHosts(entering=NothingListens("Nothing listens."), ran=Ran(0, b"forbidden\n"))
+    assert "does not let us open the socket" in str(await failure(hosts, JAILS))
+
+
+async def test_a_path_is_no_command_whatever_stands_in_it(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    hosts = GatewayHosts("", seconds=20)
+    for path in (f"/$(touch {made})", f"/`touch {made}`", f'/"; touch {made}; "', "-x", "*", ""):
+        here = replace(GATEWAY, socket=path or "/nowhere")
+        ran = await hosts.run(here, FIND_SERVER, f"{path}\n".encode())
+        assert (ran.exit_status, ran.output.strip() in {b"stopped", b"absent"}) == (0, True)
+    assert not made.exists()
 
 
 def unknown_jail(monkeypatch: pytest.MonkeyPatch) -> FakeHosts:
@@ -585,17 +618,34 @@ async def test_ten_thousand_at_once_are_either_served_or_refused_at_once() -> No
     assert all(await asyncio.gather(*again))
 
 
-async def test_waiting_for_ones_turn_ends_at_the_deadline_too() -> None:
+async def test_the_deadline_counts_from_ones_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "WAITS", 1000)
     hosts = FakeHosts(then="silence")
-    asked = client(hosts, seconds=0.2)
+    asked = client(hosts, seconds=0.1)
     begin = time.monotonic()
-    calls = [asked.unban(GATEWAY, "sshd", "192.0.2.1") for _ in range(10)]
+    calls = [asked.unban(GATEWAY, "sshd", "192.0.2.1") for _ in range(3)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
-    assert all(isinstance(answer, SourceFailed) for answer in answers)
-    assert time.monotonic() - begin < 1
+    assert {str(answer) for answer in answers} == {"It did not answer in time."}
+    assert time.monotonic() - begin >= 0.3
+    assert len(hosts.commands) == 3
+
+
+async def test_who_waits_too_long_for_ones_turn_is_refused_and_the_gateway_is_not_blamed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client_module, "WAITS", 0.001)
+    hosts = answering((0, 1))
+    hosts.goes_on.clear()
+    asked = client(hosts, seconds=20)
+    first = asyncio.create_task(asked.unban(GATEWAY, "sshd", "192.0.2.1"))
+    await hosts.asked.acquire()
+    others = [asked.unban(GATEWAY, "sshd", "192.0.2.1") for _ in range(10)]
+    answers = await asyncio.gather(*others, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {SourceBusy}
+    hosts.goes_on.set()
+    assert await first
     assert len(hosts.commands) == 1
-    hosts.parts = split(pickle.dumps((0, 1)) + END)
-    assert await asked.unban(GATEWAY, "sshd", "192.0.2.1")
+    assert await asked.unban(GATEWAY, "sshd", "192.0.2.1")  # nobody has the turn any more
 
 
 async def test_a_caller_that_goes_away_lets_the_next_in() -> None:

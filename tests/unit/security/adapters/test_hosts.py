@@ -11,9 +11,10 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from services.security.adapters.hosts import LONGEST_PATH, GatewayHosts
+from services.security.adapters.hosts import LONGEST_PATH, GatewayHosts, is_host_key
 from services.security.gateways.gateway import Gateway, SshLogin
 from services.security.gateways.host import HostUnreachable, NothingListens
+from tests.unit.serving import PATIENCE_SECONDS
 
 HERE = Gateway("here", "EU", ("192.0.2.0/24",), None)
 HOSTS = GatewayHosts("", seconds=5)
@@ -175,6 +176,69 @@ async def test_without_a_key_no_gateway_behind_ssh_is_tried() -> None:
     with pytest.raises(HostUnreachable, match="no key"):
         async with HOSTS.connect(gateway, "/socket"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (
+            asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
+            HostUnreachable("does not let us open sockets"),
+        ),
+        (asyncssh.OPEN_CONNECT_FAILED, NothingListens("Nothing listens")),
+    ],
+)
+async def test_a_gateway_that_forbids_sockets_is_none_where_nothing_listens(
+    code: int, error: Exception
+) -> None:
+    class Refusing(asyncssh.SSHServer):
+        """Lets everybody in, and opens no socket."""
+
+        def begin_auth(self, username: str) -> bool:
+            return False
+
+        def unix_connection_requested(self, dest_path: str) -> bool:
+            raise asyncssh.ChannelOpenError(code, "No.")
+
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    own_key = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=Refusing, server_host_keys=[host_key]
+    )
+    public = host_key.export_public_key().decode().strip()
+    login = SshLogin("127.0.0.1", server.get_port(), "f2h", public)
+    hosts = GatewayHosts(own_key, seconds=PATIENCE_SECONDS)
+    try:
+        with pytest.raises(type(error), match=str(error)):
+            async with hosts.connect(Gateway("far", "US", (), login), "/run/socket"):
+                pass
+    finally:
+        await hosts.close()
+        server.close()
+        await server.wait_closed()
+
+
+def test_a_key_as_openssh_writes_it_is_a_host_key() -> None:
+    for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256"):
+        key = asyncssh.generate_private_key(kind).export_public_key().decode()
+        assert is_host_key(key)
+        assert is_host_key(f"{key.strip()} root@gw1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ssh-ed25519",
+        "ssh-ed25519 garbage",
+        "ssh-ed25519 AAAA gw",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zO gw",
+        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+    ],
+)
+def test_what_is_no_key_is_no_host_key(text: str) -> None:
+    assert not is_host_key(text)
 
 
 async def test_a_host_key_that_is_none_is_said_to_be_none() -> None:

@@ -67,8 +67,8 @@ def table(*elements: Any, expr: Any = REJECT, chain: str = CHAIN) -> Ran:
 async def test_addresses_stand_in_the_input_alone_and_in_canonical_form(ip: str, name: str) -> None:
     hosts = Answering([Ran(0, b""), Ran(0, b"")])
     blocking = NftGate(hosts, "sudo nft")
-    await blocking.block(GATEWAY, ip)
-    await blocking.lift(GATEWAY, ip)
+    await blocking.block(GATEWAY, [ip])
+    await blocking.lift(GATEWAY, [ip])
     assert [command for command, _ in hosts.asked] == ["sudo nft -j -f -"] * 2
     ensured, lifted = (json.loads(stdin)["nftables"] for _, stdin in hosts.asked)
     element = {
@@ -81,9 +81,28 @@ async def test_addresses_stand_in_the_input_alone_and_in_canonical_form(ip: str,
     assert lifted == [*ensured, {"delete": {"element": element}}]
 
 
+async def test_many_addresses_are_one_command_with_one_list_for_each_set() -> None:
+    hosts = Answering([Ran(0, b""), Ran(0, b"")])
+    ips = ["192.0.2.1", "2001:db8::1", "192.0.2.2", "2001:db8::2"]
+    await NftGate(hosts).block(GATEWAY, ips)
+    await NftGate(hosts).lift(GATEWAY, ips)
+    blocked, lifted = (
+        [
+            (verb, of["element"]["name"], of["element"]["elem"])
+            for command in json.loads(stdin)["nftables"]
+            for verb, of in command.items()
+            if "element" in of
+        ]
+        for _, stdin in hosts.asked
+    )
+    sets = [("blocked4", ["192.0.2.1", "192.0.2.2"]), ("blocked6", ["2001:db8::1", "2001:db8::2"])]
+    assert blocked == [("add", *each) for each in sets]
+    assert lifted == [("add", *each) for each in sets] + [("delete", *each) for each in sets]
+
+
 async def test_a_change_is_one_transaction_that_makes_the_whole_table() -> None:
     hosts = Answering([Ran(0, b"")])
-    await NftGate(hosts).block(GATEWAY, "192.0.2.1")
+    await NftGate(hosts).block(GATEWAY, ["192.0.2.1"])
     commands = json.loads(hosts.asked[0][1])["nftables"]
     done = [(verb, *of) for command in commands for verb, of in command.items()]
     rule = ("add", "rule")
@@ -106,9 +125,9 @@ async def test_a_change_is_one_transaction_that_makes_the_whole_table() -> None:
 )
 async def test_what_is_no_address_is_sent_nowhere(ip: str) -> None:
     with pytest.raises(ValueError):
-        await gate().block(GATEWAY, ip)
+        await gate().block(GATEWAY, ["192.0.2.1", ip])
     with pytest.raises(ValueError):
-        await gate().lift(GATEWAY, ip)
+        await gate().lift(GATEWAY, ["192.0.2.1", ip])
     with pytest.raises(ValueError):
         await gate().holds(GATEWAY, ip)
 
@@ -159,16 +178,16 @@ async def test_a_refusal_is_never_taken_for_an_empty_gate(answers: list[Ran]) ->
 
 async def test_a_change_that_is_refused_fails() -> None:
     with pytest.raises(GateFailed, match="refused the command"):
-        await gate(Ran(1, b"")).block(GATEWAY, "192.0.2.1")
+        await gate(Ran(1, b"")).block(GATEWAY, ["192.0.2.1"])
     with pytest.raises(GateFailed, match="refused the command"):
-        await gate(Ran(1, b"")).lift(GATEWAY, "192.0.2.1")
+        await gate(Ran(1, b"")).lift(GATEWAY, ["192.0.2.1"])
 
 
 async def test_a_gateway_that_cannot_be_reached_says_why() -> None:
     with pytest.raises(GateFailed, match="It cannot be reached"):
         await gate(HostUnreachable("It cannot be reached.")).blocked(GATEWAY)
     with pytest.raises(GateFailed, match="It refused our login"):
-        await gate(HostUnreachable("It refused our login.")).block(GATEWAY, "192.0.2.1")
+        await gate(HostUnreachable("It refused our login.")).block(GATEWAY, ["192.0.2.1"])
 
 
 @pytest.mark.parametrize(

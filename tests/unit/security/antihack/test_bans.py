@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.security.antihack import bans as bans_module
 from services.security.antihack.bans import Bans
 from services.security.antihack.fail2ban import Health, SourceBusy
 from tests.unit.security.fakes import FakeClock, FakeFail2ban, gateway
@@ -140,7 +141,105 @@ async def test_a_gateway_that_fails_says_so_and_says_nothing_of_bans(
     assert (source.health, source.trouble) == (health, f"It is {health.lower()}.")
     assert (source.jails, source.time) == ({}, clock())
     del fail2ban.failing["gw1"]
-    assert await blocked(bans) == ["198.51.100.7"]  # a failure is not kept
+    clock.pass_(0.001)
+    assert await blocked(bans) == ["198.51.100.7"]
+
+
+async def test_who_waited_for_a_question_that_failed_has_the_same_failure(
+    bans: Bans, fail2ban: FakeFail2ban
+) -> None:
+    fail2ban.pause = asyncio.Event()
+    addresses = [f"203.0.113.{number}" for number in range(50)]
+    asking = [asyncio.create_task(bans.source(GW1, ip, AT_ONCE)) for ip in addresses]
+    await fail2ban.reached.wait()
+    fail2ban.failing["gw1"] = Health.UNREACHABLE
+    fail2ban.pause.set()
+    sources = await asyncio.gather(*asking)
+    assert {(each.health, each.trouble) for each in sources} == {
+        (Health.UNREACHABLE, "It is unreachable.")
+    }
+    assert len(fail2ban.asked) == 1
+
+
+async def test_who_waited_while_the_bans_of_a_jail_were_asked_in_vain_has_that_failure(
+    bans: Bans, fail2ban: FakeFail2ban, clock: FakeClock
+) -> None:
+    for number in range(20):
+        fail2ban.jail("gw1", f"sshd-203.0.113.{number}")
+    await bans.jails(GW1, clock())
+    fail2ban.pause = asyncio.Event()
+    asking = [
+        asyncio.create_task(bans.source(GW1, f"203.0.113.{number}", timedelta(hours=1)))
+        for number in range(20)
+    ]
+    await fail2ban.reached.wait()
+    fail2ban.failing["gw1"] = Health.UNREACHABLE
+    fail2ban.pause.set()
+    assert {each.health for each in await asyncio.gather(*asking)} == {Health.UNREACHABLE}
+    assert fail2ban.questions("bans") == 1
+
+
+async def test_a_failure_is_told_for_as_long_as_who_asks_allows_and_then_it_is_asked_again(
+    bans: Bans, fail2ban: FakeFail2ban, clock: FakeClock
+) -> None:
+    max_age = timedelta(seconds=10)
+    fail2ban.failing["gw1"] = Health.NOT_RUNNING
+    assert (await bans.source(GW1, IP, max_age)).health is Health.NOT_RUNNING
+    del fail2ban.failing["gw1"]
+    clock.pass_(10)
+    assert (await bans.source(GW1, IP, max_age)).health is Health.NOT_RUNNING
+    assert len(fail2ban.asked) == 1
+    clock.pass_(0.001)
+    assert await blocked(bans, max_age) == ["198.51.100.7"]
+
+
+async def test_an_answer_forgets_the_failure_before_it(
+    bans: Bans, fail2ban: FakeFail2ban, clock: FakeClock
+) -> None:
+    fail2ban.failing["gw1"] = Health.NOT_RUNNING
+    await bans.source(GW1, IP, AT_ONCE)
+    del fail2ban.failing["gw1"]
+    clock.pass_(1)
+    await bans.jails(GW1, clock())
+    assert await blocked(bans, timedelta(hours=1)) == ["198.51.100.7"]
+
+
+async def test_who_waits_too_long_for_others_is_refused_and_the_others_are_answered(
+    bans: Bans, fail2ban: FakeFail2ban, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail2ban.pause = asyncio.Event()
+    first = asyncio.create_task(blocked(bans))
+    await fail2ban.reached.wait()
+    monkeypatch.setattr(bans_module, "WAIT_SECONDS", 0.01)
+    with pytest.raises(SourceBusy):
+        await bans.source(GW1, IP, AT_ONCE)
+    fail2ban.pause.set()
+    assert await first == ["198.51.100.7"]
+    assert await blocked(bans) == ["198.51.100.7"]  # nobody has the turn any more
+
+
+async def test_a_gateway_that_takes_too_long_is_unreachable_until_it_answers(
+    bans: Bans, fail2ban: FakeFail2ban, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail2ban.silent.add("gw1")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(bans_module, "SOURCE_SECONDS", 0.01)
+        source = await bans.source(GW1, IP, AT_ONCE)
+    assert (source.health, source.jails) == (Health.UNREACHABLE, {})
+    assert source.trouble == "It takes too long to answer."
+    fail2ban.silent.clear()
+    assert await blocked(bans) == ["198.51.100.7"]
+
+
+async def test_a_gateway_that_does_not_answer_keeps_nobody_from_another(
+    bans: Bans, fail2ban: FakeFail2ban
+) -> None:
+    fail2ban.silent.add("gw1")
+    fail2ban.jail("gw2", JAIL, "198.51.100.9")
+    waiting = asyncio.create_task(bans.source(GW1, IP, AT_ONCE))
+    await fail2ban.reached.wait()
+    assert (await bans.source(gateway("gw2"), IP, AT_ONCE)).health is Health.OK
+    waiting.cancel()
 
 
 async def test_a_gateway_without_a_jail_for_the_address_says_that_it_has_none(
@@ -182,3 +281,28 @@ async def test_a_gateway_that_is_too_busy_refuses(bans: Bans, fail2ban: FakeFail
     fail2ban.busy.add("gw1")
     with pytest.raises(SourceBusy):
         await bans.source(GW1, IP, AT_ONCE)
+
+
+async def test_nonsense_of_one_jail_is_no_failure_of_the_others(
+    bans: Bans, fail2ban: FakeFail2ban
+) -> None:
+    fail2ban.jail("gw1", "sshd-203.0.113.10", "198.51.100.9")
+    fail2ban.senseless.add(("gw1", "sshd-203.0.113.10"))
+    hour = timedelta(hours=1)
+    assert (await bans.source(GW1, "203.0.113.10", hour)).health is Health.UNREACHABLE
+    assert await blocked(bans, hour) == ["198.51.100.7"]
+
+
+async def test_a_failure_is_not_told_for_long_whatever_age_would_do(
+    bans: Bans, fail2ban: FakeFail2ban, clock: FakeClock
+) -> None:
+    fail2ban.failing["gw1"] = Health.NOT_RUNNING
+    hour = timedelta(hours=1)
+    failed = await bans.source(GW1, IP, hour)
+    began = failed.time
+    del fail2ban.failing["gw1"]
+    clock.pass_(10)
+    again = await bans.source(GW1, IP, hour)
+    assert (again.health, again.time) == (Health.NOT_RUNNING, began)
+    clock.pass_(0.001)
+    assert await blocked(bans, hour) == ["198.51.100.7"]

@@ -4,6 +4,7 @@ import pytest
 from f2h.access.v1.reason_pb2 import Reason
 
 from services.runtime.errors import ApiError
+from services.security.antihack import unban as unban_module
 from services.security.antihack.bans import Bans
 from services.security.antihack.fail2ban import Health
 from services.security.antihack.unban import Outcome, Unban
@@ -37,8 +38,8 @@ def gateways() -> FakeGateways:
 
 
 @pytest.fixture
-def unban(gateways: FakeGateways, fail2ban: FakeFail2ban, bans: Bans) -> Unban:
-    return Unban(gateways, fail2ban, bans)
+def unban(gateways: FakeGateways, fail2ban: FakeFail2ban, bans: Bans, clock: FakeClock) -> Unban:
+    return Unban(gateways, fail2ban, bans, clock)
 
 
 def told(fail2ban: FakeFail2ban) -> list[tuple[str, ...]]:
@@ -93,8 +94,79 @@ async def test_a_gateway_that_does_not_protect_the_server_is_not_asked(
     assert all(each[1] != "gw3" for each in fail2ban.asked)
 
 
-async def test_where_no_gateway_protects_the_server_there_is_nothing_to_do(unban: Unban) -> None:
-    assert await unban(["192.0.2.1"], ATTACKER) == []
+async def test_where_no_gateway_protects_the_server_that_is_said_and_none_is_asked(
+    unban: Unban, fail2ban: FakeFail2ban
+) -> None:
+    with pytest.raises(ApiError) as refused:
+        await unban(["192.0.2.1", "192.0.2.2"], ATTACKER)
+    assert refused.value.reason == Reason.NOT_SET_UP
+    assert refused.value.message == "No gateway protects 192.0.2.1, 192.0.2.2."
+    assert fail2ban.asked == []
+
+
+async def test_where_no_gateway_of_the_region_protects_the_server_the_region_is_named(
+    unban: Unban, fail2ban: FakeFail2ban
+) -> None:
+    with pytest.raises(ApiError) as refused:
+        await unban(NS1.ips[:1], ATTACKER, region="ASIA")
+    assert refused.value.reason == Reason.NOT_SET_UP
+    assert refused.value.message == "No gateway in the region ASIA protects 203.0.113.9."
+    assert fail2ban.asked == []
+
+
+@pytest.mark.parametrize("banned", [False, True])
+@pytest.mark.parametrize(
+    ("ip", "network"), [(ATTACKER, "198.51.100.0/24"), ("2001:db8:1::7", "2001:db8:1::/48")]
+)
+async def test_a_banned_network_that_has_the_address_is_a_failure_and_named(
+    unban: Unban, fail2ban: FakeFail2ban, ip: str, network: str, *, banned: bool
+) -> None:
+    fail2ban.jail("gw1", SSHD, network, "192.0.2.0/24", *([ip] if banned else []))
+    one, two = await unban(NS1.ips, ip)
+    assert (one.outcome, one.jails) == (Outcome.FAILED, (SSHD,) if banned else ())
+    assert one.trouble == f"The network {network} is blocked, which only the NOC can lift."
+    assert two.outcome is Outcome.NOT_BANNED
+
+
+async def test_networks_without_the_address_or_in_jails_of_others_do_not_hinder(
+    unban: Unban, fail2ban: FakeFail2ban
+) -> None:
+    fail2ban.jail("gw1", SSHD, ATTACKER, "192.0.2.0/24", "2001:db8::/32")
+    fail2ban.jail("gw1", "sshd-203.0.113.90", "198.51.100.0/24")
+    one, _ = await unban(NS1.ips, ATTACKER)
+    assert one.outcome is Outcome.UNBANNED
+
+
+async def test_of_a_named_jail_alone_networks_are_looked_for(
+    unban: Unban, fail2ban: FakeFail2ban
+) -> None:
+    fail2ban.jail("gw1", SSHD, "198.51.100.0/24")
+    fail2ban.jail("gw1", POSTFIX, ATTACKER)
+    one, _ = await unban(NS1.ips, ATTACKER, jail=POSTFIX)
+    assert (one.outcome, one.jails) == (Outcome.UNBANNED, (POSTFIX,))
+
+
+async def test_a_gateway_that_takes_too_long_has_failed_and_what_others_did_stays(
+    unban: Unban, fail2ban: FakeFail2ban, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail2ban.jail("gw1", SSHD, ATTACKER)
+    fail2ban.silent.add("gw2")
+    monkeypatch.setattr(unban_module, "GATEWAY_SECONDS", 0.2)
+    one, two = await unban(NS1.ips, ATTACKER)
+    assert (one.outcome, one.jails) == (Outcome.UNBANNED, (SSHD,))
+    assert (two.outcome, two.trouble) == (Outcome.FAILED, "It takes too long. Ask again.")
+
+
+async def test_a_gateway_that_failed_a_while_ago_and_does_it_now_has_done_it(
+    unban: Unban, fail2ban: FakeFail2ban, bans: Bans, clock: FakeClock
+) -> None:
+    fail2ban.jail("gw1", SSHD, ATTACKER)
+    fail2ban.failing["gw1"] = Health.UNREACHABLE
+    await bans.source(GW1, "203.0.113.9", timedelta(0))
+    fail2ban.failing.clear()
+    clock.pass_(1)
+    one, _ = await unban(NS1.ips, ATTACKER)
+    assert (one.outcome, one.jails) == (Outcome.UNBANNED, (SSHD,))
 
 
 async def test_an_address_that_is_not_banned_is_no_error_and_nothing_is_sent(

@@ -107,6 +107,15 @@ async def test_an_address_that_was_gone_and_is_banned_again_is_counted_again(
     assert await look.times("198.51.100.7") == 3
 
 
+async def test_a_ban_that_ended_and_came_back_between_two_looks_is_counted(
+    look: Watcher, fail2ban: FakeFail2ban
+) -> None:
+    for _ in range(3):
+        fail2ban.jail("gw1", JAIL, "198.51.100.7")  # anew, from now on
+        await look()
+    assert await look.times("198.51.100.7") == 3
+
+
 async def test_new_bans_are_counted_beside_old_ones(look: Watcher, fail2ban: FakeFail2ban) -> None:
     fail2ban.jail("gw1", JAIL, "198.51.100.7")
     await look()
@@ -191,6 +200,20 @@ async def test_a_ban_that_cannot_be_read_keeps_no_other_gateway_from_being_count
     assert await look.times("198.51.100.7", "gw2") == 1
 
 
+async def test_a_ban_that_cannot_be_read_keeps_no_other_from_being_counted(
+    look: Watcher, fail2ban: FakeFail2ban
+) -> None:
+    fail2ban.jail("gw1", JAIL, "198.51.100.6", "198.51.100.7")
+    fail2ban.jail("gw1", "z", "198.51.100.7")
+    fail2ban.unreadable.add("198.51.100.6")
+    with capture_logs() as logs:
+        await look()
+    assert await look.times("198.51.100.7") == 1
+    assert await look.times("198.51.100.7", jail="z") == 1
+    assert await look.times("198.51.100.6") == 0
+    assert logs == []
+
+
 async def test_a_jail_that_is_gone_keeps_no_other_from_being_counted(
     look: Watcher, fail2ban: FakeFail2ban
 ) -> None:
@@ -213,6 +236,31 @@ async def test_a_gateway_that_is_gone_is_forgotten(
     await gateways.put(gateway("gw1"))
     await look()
     assert await look.times("198.51.100.7") == 2
+
+
+async def test_a_jail_that_is_gone_is_forgotten(
+    look: Watcher, fail2ban: FakeFail2ban, gateways: FakeGateways
+) -> None:
+    await gateways.delete("gw2")
+    fail2ban.jail("gw1", JAIL, "198.51.100.7")
+    fail2ban.jail("gw1", "recidive", "198.51.100.7")
+    await look()
+    del fail2ban.jails_of["gw1"]["recidive"]
+    await look()
+    assert [*look.watch._seen] == [("gw1", JAIL)]  # it is seen in no other way
+
+
+async def test_a_gateway_that_failed_and_is_gone_is_logged_anew_when_it_is_back(
+    look: Watcher, fail2ban: FakeFail2ban, gateways: FakeGateways
+) -> None:
+    fail2ban.failing["gw2"] = Health.UNREACHABLE
+    with capture_logs() as logs:
+        await look()
+        await gateways.delete("gw2")
+        await look()
+        await gateways.put(gateway("gw2"))
+        await look()
+    assert [each["gateway"] for each in logs] == ["gw2", "gw2"]
 
 
 async def test_what_was_long_ago_is_forgotten(

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from services.security.antispam.states import State
 from services.security.antispam.waiting import doubling
 from services.security.inventory.located import Located
 from services.security.store.blocks import SqlBlocks
-from tests.unit.security.fakes import FakeClock, FakeGate, FakeInventory, Told
+from tests.unit.security.fakes import NS1, FakeClock, FakeGate, FakeInventory, Told, gateway
 
 IP = "203.0.113.9"
 HOUR = timedelta(hours=1)
@@ -35,14 +36,16 @@ async def begin(blocks: SqlBlocks, clock: FakeClock) -> Unblocking:
 async def test_a_block_stands_on_the_gates_and_its_account_is_told(
     manage: ManageBlocks, gate: FakeGate, told: Told, clock: FakeClock
 ) -> None:
-    block, views = await manage.block(IP, "It sends spam.", "noc-1")
+    managed = await manage.block(IP, "It sends spam.", "noc-1")
+    block = managed.block
+    assert managed.server == NS1
     assert (block.state, block.reason, block.blocked_by) == (
         State.BLOCKED_FOR_SPAM,
         "It sends spam.",
         "noc-1",
     )
     assert (block.block_time, block.unblock_time, block.times) == (clock(), clock() + HOUR, 1)
-    assert views == [GateView("gw1", blocks=True), GateView("gw2", blocks=True)]
+    assert managed.gates == [GateView("gw1", blocks=True), GateView("gw2", blocks=True)]
     assert gate.held["gw1"] == {IP}
     data = {"server": "ns1.example.net", "ip": IP, "reason": "It sends spam."}
     assert told.events == [("demo", "ADDRESS_BLOCKED", data)]
@@ -51,9 +54,9 @@ async def test_a_block_stands_on_the_gates_and_its_account_is_told(
 async def test_blocking_again_changes_the_reason_alone_and_tells_nobody(
     manage: ManageBlocks, told: Told, clock: FakeClock
 ) -> None:
-    first, _ = await manage.block(IP, "It sends spam.", "noc-1")
+    first = (await manage.block(IP, "It sends spam.", "noc-1")).block
     clock.pass_(60)
-    again, _ = await manage.block(IP, "It sends much spam.", "noc-2")
+    again = (await manage.block(IP, "It sends much spam.", "noc-2")).block
     assert again.reason == "It sends much spam."
     assert (again.blocked_by, again.block_time, again.unblock_time, again.times) == (
         "noc-1",
@@ -69,7 +72,7 @@ async def test_each_block_waits_twice_as_long_as_the_one_before(
 ) -> None:
     waits = []
     for _ in range(3):
-        block, _ = await manage.block(IP, "It sends spam.", "noc")
+        block = (await manage.block(IP, "It sends spam.", "noc")).block
         waits.append((block.unblock_time - block.block_time) / HOUR)
         await manage.override(IP, forget=False)
     assert waits == [1, 2, 4]
@@ -78,9 +81,8 @@ async def test_each_block_waits_twice_as_long_as_the_one_before(
 
 async def test_what_is_forgotten_waits_as_the_first_time(manage: ManageBlocks) -> None:
     await manage.block(IP, "It sends spam.", "noc")
-    lifted, _ = await manage.override(IP, forget=True)
-    assert lifted.times == 0
-    block, _ = await manage.block(IP, "It sends spam.", "noc")
+    assert (await manage.override(IP, forget=True)).block.times == 0
+    block = (await manage.block(IP, "It sends spam.", "noc")).block
     assert (block.times, block.unblock_time - block.block_time) == (1, HOUR)
 
 
@@ -98,11 +100,11 @@ async def test_a_block_is_kept_though_a_gate_does_not_do_it_now(
     manage: ManageBlocks, blocks: SqlBlocks, gate: FakeGate, gates: MailGates
 ) -> None:
     gate.failing.add("gw1")
-    _, [one, two] = await manage.block(IP, "It sends spam.", "noc")
+    [one, two] = (await manage.block(IP, "It sends spam.", "noc")).gates
     assert (one.blocks, one.trouble) == (None, "It does not answer.")
     assert two.blocks is True
     gate.failing.clear()
-    await gates.compare()
+    await gates.compare(gateway("gw1", mail_gate=True))
     assert gate.held["gw1"] == {IP}
 
 
@@ -110,6 +112,7 @@ async def test_an_address_that_is_unblocked_now_is_busy_and_says_by_what(
     manage: ManageBlocks, blocks: SqlBlocks, clock: FakeClock, told: Told
 ) -> None:
     await manage.block(IP, "It sends spam.", "noc")
+    clock.pass_(HOUR.total_seconds())
     unblocking = await begin(blocks, clock)
     for attempt in (manage.block(IP, "Again.", "noc"), manage.override(IP, forget=False)):
         with pytest.raises(ApiError) as refused:
@@ -126,12 +129,48 @@ async def test_a_lifted_block_is_gone_from_the_gates_whatever_its_wait(
 ) -> None:
     await manage.block(IP, "It sends spam.", "noc")
     clock.pass_(1)
-    block, views = await manage.override(IP, forget=False)
+    managed = await manage.override(IP, forget=False)
+    block = managed.block
+    assert managed.server == NS1
     assert (block.state, block.lift_time, block.times) == (State.UNBLOCKED, clock(), 1)
-    assert {each.blocks for each in views} == {False}
+    assert {each.blocks for each in managed.gates} == {False}
     assert gate.held == {"gw1": set(), "gw2": set()}
     data = {"server": "ns1.example.net", "ip": IP}
     assert told.events[1:] == [("demo", "ADDRESS_UNBLOCKED", data)]
+
+
+async def test_what_was_lifted_already_is_forgotten_and_nobody_is_told(
+    manage: ManageBlocks, told: Told, clock: FakeClock
+) -> None:
+    await manage.block(IP, "It sends spam.", "noc")
+    clock.pass_(1)
+    lifted = (await manage.override(IP, forget=False)).block
+    told.events.clear()
+    clock.pass_(1)
+    managed = await manage.override(IP, forget=True)
+    assert (managed.block.times, managed.block.lift_time) == (0, lifted.lift_time)
+    assert told.events == []
+
+
+async def test_the_account_is_told_before_the_gates_which_may_take_long(
+    manage: ManageBlocks, gate: FakeGate, told: Told, clock: FakeClock
+) -> None:
+    gate.pauses = {"gw1": asyncio.Event(), "gw2": asyncio.Event()}
+    blocking = asyncio.create_task(manage.block(IP, "It sends spam.", "noc"))
+    await gate.reached.wait()
+    assert [event for _, event, _ in told.events] == ["ADDRESS_BLOCKED"]
+    for pause in gate.pauses.values():
+        pause.set()
+    await blocking
+    gate.pauses = {"gw1": asyncio.Event(), "gw2": asyncio.Event()}
+    gate.reached.clear()
+    clock.pass_(1)
+    lifting = asyncio.create_task(manage.override(IP, forget=False))
+    await gate.reached.wait()
+    assert [event for _, event, _ in told.events] == ["ADDRESS_BLOCKED", "ADDRESS_UNBLOCKED"]
+    for pause in gate.pauses.values():
+        pause.set()
+    await lifting
 
 
 async def test_who_has_the_address_now_is_told_that_it_was_lifted(
@@ -177,7 +216,7 @@ async def test_a_lift_that_was_made_is_answered_though_nobody_knows_whose_the_ad
 ) -> None:
     await manage.block(IP, "It sends spam.", "noc")
     inventory.failure = ApiError(Reason.DEPENDENCY_UNAVAILABLE, "It does not answer.")
-    block, _ = await manage.override(IP, forget=False)
-    assert block.state is State.UNBLOCKED
+    managed = await manage.override(IP, forget=False)
+    assert (managed.block.state, managed.server) == (State.UNBLOCKED, None)
     assert gate.held["gw1"] == set()
     assert len(told.events) == 1

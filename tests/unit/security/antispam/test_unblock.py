@@ -41,13 +41,13 @@ async def free(blocked: Block, clock: FakeClock) -> Block:
     return blocked
 
 
-async def ask(request: RequestUnblock, ip: str = IP) -> Unblocking:
-    return await request("ns1.example.net", "demo", ip)
+async def ask(request: RequestUnblock, ip: str = IP, request_id: str = "") -> Unblocking:
+    return await request("ns1.example.net", "demo", ip, request_id)
 
 
-async def refusal(request: RequestUnblock, ip: str = IP) -> ApiError:
+async def refusal(request: RequestUnblock, ip: str = IP, request_id: str = "") -> ApiError:
     with pytest.raises(ApiError) as refused:
-        await ask(request, ip)
+        await ask(request, ip, request_id)
     return refused.value
 
 
@@ -138,6 +138,20 @@ async def test_other_lists_do_not_hinder(
     assert (await ask(request_unblock)).state == "RUNNING"
 
 
+@pytest.mark.parametrize("name", [SpamhausList.PBL, SpamhausList.XBL])
+async def test_a_list_that_it_would_be_blocked_for_again_hinders_too(
+    blocks: SqlBlocks,
+    blocklist: FakeBlocklist,
+    clock: FakeClock,
+    free: Block,
+    name: SpamhausList,
+) -> None:
+    lists = frozenset({SpamhausList.PBL})
+    blocklist.lists[IP] = (name,)
+    error = await refusal(RequestUnblock(blocks, blocklist, clock, uuid4, block_lists=lists))
+    assert (error.reason, error.metadata["lists"]) == (Reason.IP_LISTED, name)
+
+
 async def test_the_blocklist_is_asked_anew(
     request_unblock: RequestUnblock, blocklist: FakeBlocklist, free: Block
 ) -> None:
@@ -198,6 +212,91 @@ async def test_what_the_noc_lifts_while_the_blocklist_is_asked_is_not_unblocked_
     error = await refusal(RequestUnblock(blocks, Meanwhile(clock), clock, uuid4))
     assert error.reason == Reason.IP_NOT_BLOCKED
     assert await blocks.under_way() == []
+
+
+async def test_a_block_that_is_renewed_while_the_blocklist_is_asked_waits_anew(
+    blocks: SqlBlocks, clock: FakeClock, free: Block
+) -> None:
+    class Meanwhile(FakeBlocklist):
+        async def look_up(self, ip: str, *, fresh: bool = False) -> LookUp:
+            await blocks.override(ip, clock(), forget=False)
+            await blocks.block(ip, "It sends spam again.", "noc", clock(), lambda _: 2 * WAIT)
+            return await super().look_up(ip, fresh=fresh)
+
+    error = await refusal(RequestUnblock(blocks, Meanwhile(clock), clock, uuid4))
+    assert (error.reason, error.retry_after_seconds) == (Reason.UNBLOCK_TOO_EARLY, 7200)
+    assert "It sends spam again." in error.message
+    assert await state(blocks) is State.BLOCKED_FOR_SPAM
+    assert await blocks.under_way() == []
+
+
+# --- Requests with an id
+
+
+async def test_the_same_id_again_is_the_same_operation_also_when_it_has_ended(
+    request_unblock: RequestUnblock, blocks: SqlBlocks, clock: FakeClock, free: Block
+) -> None:
+    made = await ask(request_unblock, request_id="a")
+    assert made.request_id == "a"
+    assert await ask(request_unblock, request_id="a") == made
+    ended = await blocks.end(made.id, clock(), None)
+    assert await ask(request_unblock, request_id="a") == ended
+    assert await state(blocks) is State.UNBLOCKED
+
+
+async def test_an_id_that_was_refused_may_be_used_again(
+    request_unblock: RequestUnblock, clock: FakeClock, blocked: Block
+) -> None:
+    assert (await refusal(request_unblock, request_id="a")).reason == Reason.UNBLOCK_TOO_EARLY
+    clock.now = blocked.unblock_time
+    assert (await ask(request_unblock, request_id="a")).state == "RUNNING"
+
+
+async def test_an_id_that_was_used_for_another_address_or_server_is_refused(
+    request_unblock: RequestUnblock, free: Block
+) -> None:
+    made = await ask(request_unblock, request_id="a")
+    other = await refusal(request_unblock, "203.0.113.90", request_id="a")
+    assert (other.reason, other.metadata) == (Reason.REQUEST_ID_REUSED, {"operation": made.name})
+    with pytest.raises(ApiError) as refused:
+        await request_unblock("ns2.example.net", "demo", IP, "a")
+    assert refused.value.reason == Reason.REQUEST_ID_REUSED
+
+
+async def test_another_account_with_the_same_id_has_another_operation(
+    request_unblock: RequestUnblock, blocks: SqlBlocks, clock: FakeClock, free: Block
+) -> None:
+    made = await ask(request_unblock, request_id="a")
+    await blocks.end(made.id, clock(), {"reason": "MAIL_GATE_FAILED", "message": "", "gateway": ""})
+    other = await request_unblock("ns1.example.net", "other", IP, "a")
+    assert (other.account, other.id == made.id) == ("other", False)
+
+
+async def test_without_an_id_each_request_is_its_own(
+    request_unblock: RequestUnblock, blocks: SqlBlocks, clock: FakeClock, free: Block
+) -> None:
+    made = await ask(request_unblock)
+    await blocks.end(made.id, clock(), {"reason": "MAIL_GATE_FAILED", "message": "", "gateway": ""})
+    assert (await ask(request_unblock)).id != made.id
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_who_asks_with_the_same_id_while_the_blocklist_is_asked_has_the_same_operation(
+    blocks: SqlBlocks, clock: FakeClock, free: Block, *, ended: bool
+) -> None:
+    class Meanwhile(FakeBlocklist):
+        """While the one is looked up the other begins, and perhaps ends."""
+
+        async def look_up(self, ip: str, *, fresh: bool = False) -> LookUp:
+            made.append(await ask(RequestUnblock(blocks, None, clock, uuid4), request_id="a"))
+            if ended:
+                await blocks.end(made[0].id, clock(), None)
+            return await super().look_up(ip, fresh=fresh)
+
+    made: list[Unblocking] = []
+    later = await ask(RequestUnblock(blocks, Meanwhile(clock), clock, uuid4), request_id="a")
+    assert later.id == made[0].id
+    assert later.done is ended
 
 
 async def test_ids_come_from_where_they_are_made(

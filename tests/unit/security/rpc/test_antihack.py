@@ -311,6 +311,25 @@ def test_an_unban_that_no_gateway_confirmed_is_a_failure(
     assert retry_seconds(refused) == 1
 
 
+def test_where_no_gateway_protects_the_server_an_unban_says_so(
+    grpc_stub: Stub, world: World, customer: Metadata
+) -> None:
+    world.run(partial(world.gateways.put, gateway("gw1", networks=("192.0.2.0/24",))))
+    world.run(partial(world.gateways.delete, "gw2"))
+    request = antihack_pb2.UnbanAddressRequest(hostname="ns1.example.net", ip=ATTACKER)
+    assert info_of(refusal(grpc_stub.UnbanAddress, request, customer)).reason == "NOT_SET_UP"
+
+
+def test_a_banned_network_keeps_the_address_blocked_and_is_named(
+    grpc_stub: Stub, world: World, customer: Metadata
+) -> None:
+    world.fail2ban.jail("gw1", JAIL, ATTACKER, "198.51.100.0/24")
+    answer = unban(grpc_stub, customer)
+    assert (answer.jails, answer.state) == (1, Blocked.UNBLOCKING)
+    assert answer.results[0].outcome == UnbanResult.FAILED
+    assert "198.51.100.0/24" in answer.results[0].trouble
+
+
 def test_an_address_that_is_not_banned_is_unblocked(
     grpc_stub: Stub, world: World, customer: Metadata
 ) -> None:

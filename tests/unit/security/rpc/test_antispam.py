@@ -8,6 +8,7 @@ from f2h.server_ops.v1 import operation_pb2
 from google.longrunning import operations_pb2
 from google.rpc import code_pb2
 
+from services.runtime.request_id import IDEMPOTENCY_KEY
 from services.security.antispam.block import Block, Unblocking
 from services.security.antispam.listing import SpamhausList
 from services.security.inventory.located import Located
@@ -176,6 +177,7 @@ def test_an_accepted_unblocking_runs(
         OperationMetadata.FAULT_UNSPECIFIED,
     )
     [step] = about.steps
+    assert step.name == f"lift the block of {IP} on the mail gates, and see it lifted"
     assert step.state == OperationStep.DOING
     assert not step.HasField("end_time")
     assert found(grpc_stub, customer, operation.name) == operation
@@ -267,6 +269,59 @@ def test_what_is_unblocked_now_is_busy_and_names_its_holder(
     assert (refused.code, info.reason) == (code_pb2.ABORTED, "IP_BUSY")
     assert info.metadata["operation"] == operation.name
     assert retry_seconds(refused) == 5
+
+
+@pytest.mark.parametrize("how", ["field", "header", "both", "one then the other"])
+def test_the_same_request_id_again_is_the_same_operation(
+    grpc_stub: Stub, world: World, customer: Metadata, free: Block, how: str
+) -> None:
+    field, header = form(), (*customer, (IDEMPOTENCY_KEY, "a-1_B"))
+    if how != "header":
+        field.request_id = "a-1_B"
+    first = grpc_stub.UnblockAntispam(field, metadata=customer if how == "field" else header)
+    again = field if how != "one then the other" else form()
+    second = grpc_stub.UnblockAntispam(again, metadata=customer if how == "field" else header)
+    assert first == second
+    assert len(world.run(world.blocks.under_way)) == 1
+
+
+def test_a_request_id_is_of_one_address(
+    grpc_stub: Stub, world: World, customer: Metadata, free: Block
+) -> None:
+    header = (*customer, (IDEMPOTENCY_KEY, "a"))
+    name = grpc_stub.UnblockAntispam(form(), metadata=header).name
+    block(world, V6)
+    world.clock.pass_(3600)
+    refused = refusal(grpc_stub.UnblockAntispam, form(V6), header)
+    info = info_of(refused)
+    assert (info.reason, dict(info.metadata)) == ("REQUEST_ID_REUSED", {"operation": name})
+
+
+@pytest.mark.parametrize(
+    ("field", "request_id", "header"),
+    [
+        ("request_id", "a b", ""),
+        ("request_id", "a" * 65, ""),
+        ("request_id", "a", "b"),
+        ("Idempotency-Key", "", "a b"),
+        ("Idempotency-Key", "", "a" * 65),
+    ],
+)
+def test_a_wrong_request_id_is_refused_and_named(
+    grpc_stub: Stub,
+    world: World,
+    customer: Metadata,
+    free: Block,
+    field: str,
+    request_id: str,
+    header: str,
+) -> None:
+    request = form()
+    request.request_id = request_id
+    who = (*customer, (IDEMPOTENCY_KEY, header)) if header else customer
+    refused = refusal(grpc_stub.UnblockAntispam, request, who)
+    assert (info_of(refused).reason, fields_of(refused)) == ("INVALID_REQUEST", [field])
+    assert world.run(world.blocks.under_way) == []
 
 
 @pytest.mark.parametrize("ip", ["203.0.113.90", "192.0.2.1"])

@@ -56,6 +56,7 @@ def test_a_block_tells_who_made_it_and_what_each_gate_does(
     block = put(grpc_stub, noc, f"::ffff:{IP}")
     assert (block.ip, block.state, block.reason) == (IP, State.BLOCKED_FOR_SPAM, "It sends spam.")
     assert (block.blocked_by, block.times) == ("f" * 16, 1)
+    assert (block.hostname, block.account) == ("ns1.example.net", "demo")
     waits = block.unblock_time.ToDatetime() - block.blocked_since.ToDatetime()
     assert waits.total_seconds() == 3600
     assert not block.HasField("lift_time")
@@ -91,6 +92,26 @@ def test_a_lifted_block_says_when_and_is_not_blocked_any_more(
     assert world.gate.held["gw1"] == set()
 
 
+def test_whose_an_address_is_is_told_of_one_and_not_in_a_list(
+    grpc_stub: Stub, world: World, noc: Metadata
+) -> None:
+    put(grpc_stub, noc)
+    [block] = listed(grpc_stub, noc).blocks
+    assert (block.ip, block.hostname, block.account) == (IP, "", "")
+    world.inventory.servers = [Located("ns2.example.net", "other", (IP,))]
+    lifted = lift(grpc_stub, noc)
+    assert (lifted.hostname, lifted.account) == ("ns2.example.net", "other")
+
+
+def test_a_lifted_block_of_an_address_that_nobody_has_any_more_names_nobody(
+    grpc_stub: Stub, world: World, noc: Metadata
+) -> None:
+    put(grpc_stub, noc)
+    world.inventory.servers = []
+    lifted = lift(grpc_stub, noc)
+    assert (lifted.state, lifted.hostname, lifted.account) == (State.UNBLOCKED, "", "")
+
+
 def test_a_forgotten_block_waits_as_the_first_time(grpc_stub: Stub, noc: Metadata) -> None:
     put(grpc_stub, noc)
     assert lift(grpc_stub, noc, forget=True).times == 0
@@ -118,7 +139,7 @@ def test_what_is_unblocked_now_is_busy_and_names_its_holder(
     grpc_stub: Stub, world: World, noc: Metadata
 ) -> None:
     put(grpc_stub, noc)
-    now = world.clock()
+    now = world.clock.pass_(3600)
     unblocking = Unblocking(uuid4(), IP, "ns1.example.net", "demo", "RUNNING", now, now)
     world.run(lambda: world.blocks.begin(unblocking))
     lift_form = spam_block_pb2.LiftSpamBlockRequest(ip=IP)

@@ -3,10 +3,20 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from f2h.access.v1.reason_pb2 import Reason
 
 from services.runtime.database import Database
-from services.security.antispam.block import Block, NotBlocked, Unblocking, UnderWay
+from services.runtime.errors import ApiError
+from services.security.antispam.block import (
+    Block,
+    NotBlocked,
+    RequestKnown,
+    TooEarly,
+    Unblocking,
+    UnderWay,
+)
 from services.security.antispam.states import State
+from services.security.antispam.unblock import RequestUnblock
 from services.security.store.blocks import SqlBlocks
 from tests.unit.security.fakes import NOW
 
@@ -24,9 +34,12 @@ async def block(blocks: SqlBlocks, ip: str = IP, reason: str = "Spam.", by: str 
     return await blocks.block(ip, reason, by, NOW, lambda before: HOUR * (before + 1))
 
 
-def unblocking(ip: str = IP, minutes: float = 1) -> Unblocking:
-    time = NOW + timedelta(minutes=minutes)
-    return Unblocking(uuid4(), ip, "ns1.example.net", "demo", "RUNNING", time, time)
+def unblocking(
+    ip: str = IP, minutes: float = 1, account: str = "demo", request_id: str = ""
+) -> Unblocking:
+    """One that is asked for so long after the wait of a first block."""
+    time = NOW + HOUR + timedelta(minutes=minutes)
+    return Unblocking(uuid4(), ip, "ns1.example.net", account, "RUNNING", time, time, request_id)
 
 
 async def begun(blocks: SqlBlocks, ip: str = IP, minutes: float = 1) -> Unblocking:
@@ -156,6 +169,73 @@ async def test_of_many_who_begin_at_once_one_does(blocks: SqlBlocks) -> None:
     [made] = [each for each in outcomes if isinstance(each, Unblocking)]
     assert {str(each) for each in outcomes if each is not made} == {made.name}
     assert await blocks.under_way() == [made]
+
+
+async def test_before_its_time_no_unblocking_begins(blocks: SqlBlocks) -> None:
+    made = await block(blocks)
+    with pytest.raises(TooEarly) as early:
+        await begun(blocks, minutes=-0.001)
+    assert early.value.block.unblock_time == NOW + HOUR
+    assert await only(blocks) == made
+    assert await blocks.under_way() == []
+    await begun(blocks, minutes=0)
+
+
+async def test_a_request_is_found_by_its_account_and_id(blocks: SqlBlocks) -> None:
+    await block(blocks)
+    made = unblocking(request_id="a")
+    await blocks.begin(made)
+    assert await blocks.requested("demo", "a") == made
+    assert await blocks.requested("demo", "b") is None
+    assert await blocks.requested("other", "a") is None
+
+
+async def test_an_account_has_an_id_once_and_what_was_to_be_begun_is_not(
+    blocks: SqlBlocks,
+) -> None:
+    for ip in (IP, "203.0.113.10", "203.0.113.11"):
+        await block(blocks, ip)
+    first = unblocking(request_id="a")
+    await blocks.begin(first)
+    with pytest.raises(RequestKnown):
+        await blocks.begin(unblocking("203.0.113.10", request_id="a"))
+    assert (await only(blocks, "203.0.113.10")).state is State.BLOCKED_FOR_SPAM
+    others = unblocking("203.0.113.11", account="other", request_id="a")
+    await blocks.begin(others)
+    assert await blocks.under_way() == [first, others]
+
+
+async def test_any_number_of_requests_has_no_id(blocks: SqlBlocks) -> None:
+    for number in range(3):
+        await block(blocks, f"203.0.113.{number}")
+        await begun(blocks, f"203.0.113.{number}")
+    assert len(await blocks.under_way()) == 3
+
+
+async def test_of_many_requests_with_one_id_at_once_there_is_one_operation(
+    blocks: SqlBlocks,
+) -> None:
+    await block(blocks)
+    request = RequestUnblock(blocks, None, lambda: NOW + HOUR, uuid4)
+    made = await asyncio.gather(*(request("ns1", "demo", IP, "a") for _ in range(20)))
+    assert len({each.id for each in made}) == 1
+    assert await blocks.under_way() == [made[0]]
+
+
+async def test_of_an_id_for_two_addresses_at_once_one_is_refused(blocks: SqlBlocks) -> None:
+    ips = [f"203.0.113.{number}" for number in range(10)]
+    for ip in ips:
+        await block(blocks, ip)
+    request = RequestUnblock(blocks, None, lambda: NOW + HOUR, uuid4)
+    outcomes = await asyncio.gather(
+        *(request("ns1", "demo", ip, "a") for ip in ips), return_exceptions=True
+    )
+    [made] = [each for each in outcomes if isinstance(each, Unblocking)]
+    refused = [each for each in outcomes if isinstance(each, ApiError)]
+    assert [each.reason for each in refused] == [Reason.REQUEST_ID_REUSED] * 9
+    assert await blocks.in_force() == {
+        ip: State.UNBLOCKING if ip == made.ip else State.BLOCKED_FOR_SPAM for ip in ips
+    }
 
 
 async def test_an_unblocking_that_succeeded_leaves_the_address_unblocked(

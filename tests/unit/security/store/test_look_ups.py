@@ -117,6 +117,23 @@ async def test_of_who_was_deleted_meanwhile_nothing_is_kept(look_ups: SqlLookUps
     assert await due(look_ups) == [Swept(IP, ())]
 
 
+async def test_processes_that_refresh_at_once_keep_each_address_once(
+    look_ups: SqlLookUps, database_url: str
+) -> None:
+    ips = [f"198.51.{number // 250}.{number % 250}" for number in range(2 * AT_A_TIME + 1)]
+    others = [Database(database_url) for _ in range(3)]
+    try:
+        for kept in (ips, ips[:AT_A_TIME], ips):
+            await asyncio.gather(
+                *(SqlLookUps(each).refresh(kept, NOW, timedelta(0)) for each in others)
+            )
+            claimed = await look_ups.claim_due(NOW, timedelta(0), 10_000)
+            assert sorted(each.ip for each in claimed) == sorted(kept)
+    finally:
+        for each in others:
+            await each.close()
+
+
 async def test_processes_that_claim_at_once_share_what_is_due(look_ups: SqlLookUps) -> None:
     ips = [f"198.51.100.{number}" for number in range(100)]
     await look_ups.refresh(ips, NOW, timedelta(0))

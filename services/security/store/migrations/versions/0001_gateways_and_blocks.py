@@ -49,16 +49,18 @@ def upgrade() -> None:
         sa.Column("ip", sa.String, nullable=False),
         sa.Column("hostname", sa.String, nullable=False),
         sa.Column("account", sa.String, nullable=False),
+        sa.Column("request_id", sa.String, nullable=True),
         sa.Column("state", sa.String, nullable=False, index=True),
         sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("create_time", _TIME, nullable=False),
         sa.Column("update_time", _TIME, nullable=False),
         sa.Column("end_time", _TIME, nullable=True),
+        # NULLs are distinct: only given request ids are unique.
+        sa.UniqueConstraint("account", "request_id", name="unblocking_request_id"),
     )
     op.create_table(
         "look_up",
         sa.Column("ip", sa.String, primary_key=True),
         sa.Column("lists", sa.JSON, nullable=False),
-        sa.Column("look_up_time", _TIME, nullable=True),
         sa.Column("due_time", _TIME, nullable=False, index=True),
     )
