@@ -3,6 +3,7 @@
 import base64
 import secrets
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -83,6 +84,12 @@ class Bind:
         command = ["named", "-g", "-c", str(self.folder / "named.conf")]
         self._process = Process("named", command, self.folder / "log", {})
         wait_for_listener(self.port, START_SECONDS)
+        # It listens before it has read its zones, and refuses until then.
+        deadline = time.monotonic() + START_SECONDS
+        while not all(self.dig("SOA", zone) for zone in self._zones):
+            if time.monotonic() > deadline:
+                raise TimeoutError(self._process.last_words())
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """Stops it."""

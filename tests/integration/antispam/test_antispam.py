@@ -18,7 +18,7 @@ from tests.integration.antispam.conftest import GATEWAY, OTHERS, PRIVATE, SENDER
 from tests.integration.conftest import Key, System, eventually, reason, running
 
 SERVER, NEIGHBOUR = "mail.antispam.example.net", "other.antispam.example.net"
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 4.0
 
 BOTH = ("antispam.status", "antispam.unblock")
 

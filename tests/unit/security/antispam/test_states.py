@@ -1,4 +1,6 @@
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +38,11 @@ def test_every_state_leads_to_every_other() -> None:
         for (state, _event), then in TABLE.items():
             reached[state] |= reached[then]
     assert all(each == {*State} for each in reached.values())
+
+
+def test_the_table_of_the_docs_is_the_table() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "antispam.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \|$", text, re.MULTILINE)
+    told = {(State(state), Event(event)): State(then) for state, event, then in rows}
+    assert len(rows) == len(told)
+    assert told == TABLE
