@@ -17,6 +17,8 @@ _PACKAGES = (
     "fastapi",
     "uvicorn",
     "sqlmodel",
+    "dnspython",
+    "asyncssh",
 )
 
 

@@ -125,15 +125,19 @@ class Bans:
                 self._jails[gateway] = kept
             return kept
 
-    async def of_jail(self, gateway: Gateway, jail: str, since: datetime) -> JailBans | None:
+    async def of_jail(
+        self, gateway: Gateway, jail: str, since: datetime, *, though_changed: bool = False
+    ) -> JailBans | None:
         """A jail's bans as they were then or later; None: it is gone.
 
-        Raises SourceFailed, SourceBusy.
+        With `though_changed` also when somebody has changed it since. Raises SourceFailed,
+        SourceBusy.
         """
         key = gateway, jail
         async with self._turn(gateway, since):
             kept = self._bans.get(key)
-            since = max(since, self._changed.get(key, since))
+            if not though_changed:
+                since = max(since, self._changed.get(key, since))
             if kept is None or kept.time < since:
                 time = self._clock()
                 try:

@@ -131,7 +131,7 @@ class Unban:
         since = self._clock() - NETWORKS_AGE
         for name in jails:
             try:
-                read = await self._bans.of_jail(gateway, name, since)
+                read = await self._bans.of_jail(gateway, name, since, though_changed=True)
             except (SourceFailed, SourceBusy):
                 continue  # what was lifted and read back is known all the same
             networks = [each for each in read.bans if "/" in each] if read else []
