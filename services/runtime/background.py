@@ -7,6 +7,8 @@ from functools import partial
 
 import structlog
 
+from services.runtime.interceptors import NO_DATABASE
+
 Job = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -36,10 +38,13 @@ async def _repeat(seconds: float, job: Job) -> None:
 
 
 async def _do(job: Job) -> None:
+    name = getattr(job, "__qualname__", "")
     try:
         await job()
+    except NO_DATABASE as error:
+        log.error("background work without a database", job=name, cause=type(error).__name__)
     except Exception:
-        log.exception("background work failed", job=getattr(job, "__qualname__", ""))
+        log.exception("background work failed", job=name)
 
 
 class Apart:

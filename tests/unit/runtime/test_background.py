@@ -2,6 +2,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from services.runtime.background import Apart, Job, repeated
@@ -155,3 +156,24 @@ async def test_what_is_under_way_goes_on_when_who_waits_for_the_round_is_gone() 
     work.may_end.set()
     await apart.go_on({}, PATIENCE_SECONDS)
     assert work.ended == 1
+
+
+async def test_work_that_has_no_database_is_told_in_one_line_and_done_again() -> None:
+    enough = asyncio.Event()
+    tries = 0
+
+    async def job() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            enough.set()
+        raise OperationalError("INSERT", {}, Exception("database is locked"))
+
+    with capture_logs() as logs:
+        async with repeated((0.0, job), at_end=False):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await enough.wait()
+    assert len(logs) >= 2
+    for each in logs:
+        assert (each["log_level"], each["cause"]) == ("error", "OperationalError")
+        assert "exc_info" not in each
