@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Base64Bytes, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.runtime.clock import Clock
+from services.runtime.networks import parse_address
 from services.runtime.principal import PrincipalVerifier
 
 KEY_BYTES = 32
@@ -28,6 +29,8 @@ def _has_key_size(key: bytes) -> bytes:
 Key = Annotated[Base64Bytes, AfterValidator(_has_key_size)]
 """A key of 32 bytes, base64."""
 
+HIGHEST_PORT = 65535
+
 KeyNumber = Annotated[int, Field(ge=0, le=65535)]
 """Keys are numbered, so that they can be replaced without a gap."""
 
@@ -35,6 +38,19 @@ ServiceName = Annotated[str, Field(pattern="^[a-z][a-z_]{0,31}$")]
 
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]
 """A host and a port, "127.0.0.1:50051"."""
+
+
+def _is_ip_and_port(text: str) -> str:
+    if text:
+        host, port = text.rpartition(":")[::2]
+        right_port = port.isdecimal() and 0 < int(port) <= HIGHEST_PORT
+        if parse_address(host.strip("[]")) is None or not right_port:
+            raise ValueError("must be an IP address and a port, for instance 192.0.2.53:53")
+    return text
+
+
+IpAndPort = Annotated[str, AfterValidator(_is_ip_and_port)]
+"""An IP address and a port, "192.0.2.53:53" or "[2001:db8::53]:53"; empty: none."""
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -6,12 +6,12 @@ import json
 import sys
 from pathlib import Path
 
-import asyncssh
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.runtime import logs, server
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
+from services.runtime.ssh import create_key
 from services.security.bootstrap import SERVICES, build
 from services.security.settings import SecuritySettings
 
@@ -35,10 +35,7 @@ def create_secrets(folder: Path) -> None:
     if write_once(folder / "f2h_security_service_key", private):
         public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
         write_once(folder / "service_public_keys.json", json.dumps({"security": public}))
-    ssh_key = asyncssh.generate_private_key("ssh-ed25519", comment="f2hcloud")
-    ssh_private = folder / "f2h_security_ssh_key"
-    if write_once(ssh_private, ssh_key.export_private_key().decode()):
-        write_once(ssh_private.with_suffix(".pub"), ssh_key.export_public_key().decode())
+    create_key(folder / "f2h_security_ssh_key")
 
 
 def main() -> None:

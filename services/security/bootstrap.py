@@ -33,7 +33,7 @@ from services.runtime.principal import OwnName, PrincipalSigner
 from services.runtime.settings import host_and_port
 from services.security.adapters.dnsbl.blocklist import Dnsbl
 from services.security.adapters.fail2ban.client import Fail2banClient
-from services.security.adapters.hosts import GatewayHosts, is_host_key
+from services.security.adapters.hosts import GatewayHosts
 from services.security.adapters.nft_gate import NftGate
 from services.security.adapters.server_ops import GrpcEvents, GrpcInventory
 from services.security.antihack.bans import Bans
@@ -168,9 +168,7 @@ async def build(
             clock,
         )
         antispam_pb2_grpc.add_AntispamServiceServicer_to_server(antispam, to)
-        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(
-            GatewayServicer(gateways, is_host_key), to
-        )
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(gateways), to)
         spam_block_pb2_grpc.add_SpamBlockServiceServicer_to_server(SpamBlockServicer(manage), to)
 
     try:

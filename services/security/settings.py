@@ -1,39 +1,11 @@
 """The settings of security: F2H_SECURITY_*, and files for what is secret."""
 
-from typing import Annotated
-
-import asyncssh
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.networks import parse_address
-from services.runtime.settings import Address, DatabaseUrl, Key, ServiceSettings
+from services.runtime.settings import Address, DatabaseUrl, IpAndPort, Key, ServiceSettings
+from services.runtime.ssh import PrivateKey
 from services.security.antispam.listing import SpamhausList
-
-HIGHEST_PORT = 65535
-
-
-def _is_ssh_key(text: str) -> str:
-    if text:
-        try:
-            asyncssh.import_private_key(text)
-        except Exception:  # noqa: BLE001 - and not a word of it is told, for it may hold the key
-            raise ValueError("must be a private key as OpenSSH writes it") from None
-    return text
-
-
-def _is_resolver(text: str) -> str:
-    if text:
-        host, _, port = text.rpartition(":")
-        if parse_address(host.strip("[]")) is None or not (
-            port.isdigit() and 0 < int(port) <= HIGHEST_PORT
-        ):
-            raise ValueError("must be an IP address and a port, as 192.0.2.53:53")
-    return text
-
-
-SshKey = Annotated[str, AfterValidator(_is_ssh_key)]
-Resolver = Annotated[str, AfterValidator(_is_resolver)]
 
 
 class SecuritySettings(ServiceSettings):
@@ -48,7 +20,7 @@ class SecuritySettings(ServiceSettings):
     service_key: Key
     """Secret. The Ed25519 private key that this service calls others in its own name with, base64.
     Its public key is in their setting service_public_keys, under "security"."""
-    ssh_key: SshKey = ""
+    ssh_key: PrivateKey = ""
     """Secret. The private key, as OpenSSH writes it, that gateways let us in with; empty: none, and
     only a gateway on this machine can be asked."""
     gateway_seconds: float = Field(5.0, gt=0, le=60)
@@ -70,7 +42,7 @@ class SecuritySettings(ServiceSettings):
     dnsbl_zone: str = Field("", pattern=r"^([A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,8})?$")
     """Secret where it holds a key of the Data Query Service. The zone that is asked, for instance
     "zen.spamhaus.org"; empty: none, and whether an address is listed is UNKNOWN."""
-    dnsbl_resolver: Resolver = ""
+    dnsbl_resolver: IpAndPort = ""
     """The resolver that is asked, an IP address and a port; empty: this machine's. Spamhaus refuses
     public resolvers."""
     dnsbl_seconds: float = Field(3.0, gt=0, le=30)

@@ -7,12 +7,11 @@ import secrets
 import sys
 from pathlib import Path
 
-import asyncssh
-
 from services.runtime import logs, server
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
 from services.runtime.settings import KEY_BYTES
+from services.runtime.ssh import create_key
 from services.server_ops.bootstrap.service import SERVICES, build
 from services.server_ops.settings import ServerOpsSettings
 
@@ -32,10 +31,7 @@ def create_secrets(folder: Path) -> None:
     """
     key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     write_once(folder / "f2h_server_ops_bmc_keys", json.dumps({"1": key}))
-    ssh_key = asyncssh.generate_private_key("ssh-ed25519", comment="f2hcloud")
-    private = folder / "f2h_server_ops_ssh_key"
-    if write_once(private, ssh_key.export_private_key().decode()):
-        write_once(private.with_suffix(".pub"), ssh_key.export_public_key().decode())
+    create_key(folder / "f2h_server_ops_ssh_key")
 
 
 def main() -> None:

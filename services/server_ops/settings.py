@@ -9,7 +9,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FilePath, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.settings import Address, DatabaseUrl, Key, KeyNumber, ServiceSettings
+from services.runtime.settings import (
+    Address,
+    DatabaseUrl,
+    IpAndPort,
+    Key,
+    KeyNumber,
+    ServiceSettings,
+)
+from services.runtime.ssh import PrivateKey
 
 SHORTEST_TSIG_KEY = 16
 """Bytes; RFC 8945 section 8 asks for as many as the hash has, and some servers make fewer."""
@@ -73,14 +81,14 @@ class ServerOpsSettings(ServiceSettings):
     """How long a machine may take from its restart until its installer is done."""
     heartbeat_seconds: float = Field(10, gt=0, le=300)
     """How often a rescue system or an installer is to say that it is still there."""
-    ssh_key: str = ""
+    ssh_key: PrivateKey = ""
     """Secret. The private key, as OpenSSH writes it, that routers let us in with; empty: none, and
     no address can be moved."""
     router_command: str = Field("ip", pattern=r"^[A-Za-z0-9/._ -]{1,100}$")
     """What runs iproute2 on a router, for instance "sudo ip"."""
     router_seconds: float = Field(5.0, gt=0, le=60)
     """How long a router may take to let us in, and as long to answer."""
-    dns_server: Address | Literal[""] = ""
+    dns_server: IpAndPort = ""
     """The authoritative server of the reverse zones, which takes DNS UPDATE (RFC 2136): an IP
     address and a port. Empty: none, and no PTR record can be set."""
     dns_key_name: str = Field("f2hcloud", pattern=r"^[A-Za-z0-9_.-]{1,253}$")
@@ -89,7 +97,7 @@ class ServerOpsSettings(ServiceSettings):
     """Algorithm of the TSIG key (RFC 8945 section 6)."""
     dns_key: str = ""
     """Secret. The TSIG key, base64. Required with dns_server."""
-    dns_resolver: Address | Literal[""] = ""
+    dns_resolver: IpAndPort = ""
     """The resolver that names are looked up with, an IP address and a port; empty: this
     machine's."""
     ptr_ttl_seconds: int = Field(3600, ge=60, le=86400)

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 import asyncssh
 
+from services.runtime import ssh
 from services.security.gateways.gateway import Gateway, SshLogin
 from services.security.gateways.host import Conversation, HostUnreachable, NothingListens, Ran
 
@@ -121,7 +122,7 @@ class GatewayHosts:
             try:
                 async with asyncio.timeout(self._seconds):
                     reader, writer = await line.open(
-                        lambda ssh: ssh.open_unix_connection(path),
+                        lambda connection: connection.open_unix_connection(path),
                         lambda streams: streams[1].channel.abort(),
                     )
             except TimeoutError:
@@ -177,7 +178,7 @@ class GatewayHosts:
             async with line.sessions:
                 try:
                     process = await line.open(
-                        lambda ssh: ssh.create_process(
+                        lambda connection: connection.create_process(
                             command, encoding=None, stderr=asyncssh.DEVNULL
                         ),
                         _kill,
@@ -353,31 +354,21 @@ class _Line:
 
     async def _connect(self) -> asyncssh.SSHClientConnection | HostUnreachable:
         """Logs in. Errors are answers: it may be that nobody waits any more."""
-        if not is_host_key(self._login.host_key):
-            return HostUnreachable("The host key that is registered for it is none.")
-        host_key = asyncssh.import_public_key(self._login.host_key)
+        login = self._login
         try:
-            async with asyncio.timeout(self._seconds):
-                return await asyncssh.connect(
-                    self._login.address,
-                    self._login.port,
-                    username=self._login.user,
-                    client_keys=[self._key],
-                    known_hosts=([host_key], [], []),
-                    # What the account of this process has in ~/.ssh is not for gateways.
-                    config=None,
-                    agent_path=None,
-                    preferred_auth="publickey",
-                    # One that went silent is given up after two of these.
-                    keepalive_interval=self._seconds,
-                    keepalive_count_max=1,
-                )
-        except asyncssh.HostKeyNotVerifiable:
-            return HostUnreachable("It shows another host key than the registered one.")
-        except asyncssh.PermissionDenied:
-            return HostUnreachable("It refused our login.")
-        except (TimeoutError, OSError, asyncssh.Error, ValueError):
-            return HostUnreachable("It cannot be reached.")
+            return await ssh.connect(
+                login.address,
+                login.port,
+                user=login.user,
+                host_key=login.host_key,
+                key=self._key,
+                seconds=self._seconds,
+                # One that went silent is given up after two of these.
+                keepalive_interval=self._seconds,
+                keepalive_count_max=1,
+            )
+        except ssh.SshFailed as failed:
+            return HostUnreachable(str(failed))
 
 
 class _Streams:
@@ -469,12 +460,3 @@ def _kill(process: asyncssh.SSHClientProcess[bytes]) -> None:
 def _abandon(done: asyncio.Future[_T], abandon: Callable[[_T], None]) -> None:
     if not done.cancelled() and done.exception() is None:
         abandon(done.result())
-
-
-def is_host_key(text: str) -> bool:
-    """Whether a text is a public key, as OpenSSH writes it."""
-    try:
-        asyncssh.import_public_key(text)
-    except Exception:  # noqa: BLE001 - whatever a stranger's bytes lead a decoder to
-        return False
-    return True

@@ -1,6 +1,5 @@
 """f2h.security.v1.GatewayService."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from ipaddress import IPv6Network, ip_network
 from typing import Any
@@ -12,6 +11,7 @@ from google.protobuf import empty_pb2
 
 from services.runtime.errors import ApiError, invalid
 from services.runtime.paging import decode_token, encode_token
+from services.runtime.ssh import is_host_key
 from services.security.gateways.gateway import Gateway, Gateways, SshLogin
 from services.security.inventory.located import canonical_ip
 
@@ -29,16 +29,14 @@ TIME_ZONE = "UTC"
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     """Lets the NOC say which gateways there are."""
 
-    def __init__(self, gateways: Gateways, is_host_key: Callable[[str], bool]) -> None:
-        """`is_host_key` tells whether a text is a public key."""
+    def __init__(self, gateways: Gateways) -> None:
         self._gateways = gateways
-        self._is_host_key = is_host_key
 
     async def PutGateway(
         self, request: gateway_pb2.PutGatewayRequest, _context: Any
     ) -> gateway_pb2.Gateway:
         """Keeps a gateway."""
-        if request.HasField("ssh") and not self._is_host_key(request.ssh.host_key):
+        if request.HasField("ssh") and not is_host_key(request.ssh.host_key):
             text = "must be a key as /etc/ssh/ssh_host_ed25519_key.pub holds it"
             raise invalid("ssh.host_key", text)
         gateway = Gateway(

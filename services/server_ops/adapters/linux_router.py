@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 import asyncssh
 
+from services.runtime import ssh
 from services.server_ops.ips.router import Router, RouterError, RouterSilent
 
 LONGEST_ANSWER = 64 * 1024
@@ -71,24 +72,16 @@ class LinuxRouting:
         if self._key is None:
             raise RouterError("There is no key to log in to it with.")
         try:
-            async with asyncio.timeout(self._seconds):
-                connection = await asyncssh.connect(
-                    router.address,
-                    router.port,
-                    username=router.user,
-                    client_keys=[self._key],
-                    known_hosts=([asyncssh.import_public_key(router.host_key)], [], []),
-                    # What the account of this process has in ~/.ssh is none of a router's business.
-                    config=None,
-                    agent_path=None,
-                    preferred_auth="publickey",
-                )
-        except asyncssh.HostKeyNotVerifiable:
-            raise RouterError("It shows another host key than the registered one.") from None
-        except asyncssh.PermissionDenied:
-            raise RouterError("It refused our login.") from None
-        except (TimeoutError, OSError, asyncssh.Error, ValueError):
-            raise RouterError("It cannot be reached.") from None
+            connection = await ssh.connect(
+                router.address,
+                router.port,
+                user=router.user,
+                host_key=router.host_key,
+                key=self._key,
+                seconds=self._seconds,
+            )
+        except ssh.SshFailed as failed:
+            raise RouterError(str(failed)) from None
         try:
             yield connection
         finally:

@@ -7,6 +7,7 @@ from f2h.server_ops.v1 import router_pb2, router_pb2_grpc
 from google.protobuf import empty_pb2
 
 from services.runtime.errors import ApiError, invalid
+from services.runtime.ssh import is_host_key
 from services.server_ops.inventory.server import canonical_ip
 from services.server_ops.ips.router import Router, RouterInUse, Routers
 
@@ -23,6 +24,9 @@ class RouterServicer(router_pb2_grpc.RouterServiceServicer):
         self, request: router_pb2.PutRouterRequest, _context: Any
     ) -> router_pb2.Router:
         """Keeps a router."""
+        if not is_host_key(request.host_key):
+            text = "must be a key as /etc/ssh/ssh_host_ed25519_key.pub holds it"
+            raise invalid("host_key", text)
         router = Router(
             name=request.name,
             address=canonical_ip(request.address),

@@ -183,6 +183,8 @@ def test_the_noc_is_told_what_is_wrong(moving: Moving, router: RouterSim) -> Non
         return answer.status_code, reason(answer)
 
     assert refused("DELETE", "routers/gw1") == (400, "INVALID_REQUEST")
+    login = {"address": "127.0.0.1", "user": "root", "host_key": "ssh-ed25519 AAAA"}
+    assert refused("PUT", "routers/gw2", **login) == (400, "INVALID_REQUEST")
     assert refused("DELETE", "routers/none") == (404, "NOT_FOUND")
     assert refused("DELETE", "networks/none") == (404, "NOT_FOUND")
     again = refused("PUT", "networks/again", cidr="203.0.113.8/29")

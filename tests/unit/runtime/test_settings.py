@@ -9,6 +9,7 @@ import pytest
 from services.auth.settings import AuthSettings
 from services.runtime.settings import ServiceSettings
 from services.security.settings import SecuritySettings
+from services.server_ops.settings import ServerOpsSettings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 SHORT = base64.b64encode(b"canary").decode()
@@ -17,6 +18,10 @@ AUTH = {
     "F2H_AUTH_PEPPERS": json.dumps({"1": {"key": KEY}}),
     "F2H_AUTH_SIGNING_KEYS": json.dumps({"1": {"key": KEY}}),
     "F2H_AUTH_SEALING_KEYS": json.dumps({"1": KEY}),
+}
+SERVER_OPS = {
+    "F2H_SERVER_OPS_PRINCIPAL_PUBLIC_KEYS": json.dumps({"1": KEY}),
+    "F2H_SERVER_OPS_BMC_KEYS": json.dumps({"1": KEY}),
 }
 SECURITY = {
     "F2H_SECURITY_PRINCIPAL_PUBLIC_KEYS": json.dumps({"1": KEY}),
@@ -93,6 +98,10 @@ def test_earlier_public_keys_are_known_beside_the_present_one(environment: Envir
         (AuthSettings, "F2H_AUTH_PUBLIC_URL", "https://user@api.example.net"),
         (AuthSettings, "F2H_AUTH_SESSION_IDLE_SECONDS", "0"),
         (AuthSettings, "F2H_AUTH_KEY_MAX_DAYS", "-1"),
+        (ServerOpsSettings, "F2H_SERVER_OPS_DNS_SERVER", "dns.example.net:53"),
+        (ServerOpsSettings, "F2H_SERVER_OPS_DNS_RESOLVER", "192.0.2.53"),
+        (ServerOpsSettings, "F2H_SERVER_OPS_DNS_RESOLVER", "[2001:db8::53]:0"),
+        (ServerOpsSettings, "F2H_SERVER_OPS_SSH_KEY", "canary"),
         (SecuritySettings, "F2H_SECURITY_LISTEN", ""),
         (SecuritySettings, "F2H_SECURITY_AUTH", "auth"),
         (SecuritySettings, "F2H_SECURITY_PRINCIPAL_PUBLIC_KEYS", "canary"),
@@ -120,7 +129,7 @@ def test_a_wrong_value_stops_the_service_naming_the_field_and_not_showing_it(
     name: str,
     value: str,
 ) -> None:
-    environment({**AUTH, **SECURITY, name: value})
+    environment({**AUTH, **SERVER_OPS, **SECURITY, name: value})
     said = complaint(settings, capsys)
     assert said.startswith(name)
     assert len(said.splitlines()) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from services.security.adapters.hosts import LONGEST_PATH, GatewayHosts, is_host_key
+from services.security.adapters.hosts import LONGEST_PATH, GatewayHosts
 from services.security.gateways.gateway import Gateway, SshLogin
 from services.security.gateways.host import HostUnreachable, NothingListens
 from tests.unit.serving import PATIENCE_SECONDS
@@ -216,29 +216,6 @@ async def test_a_gateway_that_forbids_sockets_is_none_where_nothing_listens(
         await hosts.close()
         server.close()
         await server.wait_closed()
-
-
-def test_a_key_as_openssh_writes_it_is_a_host_key() -> None:
-    for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256"):
-        key = asyncssh.generate_private_key(kind).export_public_key().decode()
-        assert is_host_key(key)
-        assert is_host_key(f"{key.strip()} root@gw1")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "ssh-ed25519",
-        "ssh-ed25519 garbage",
-        "ssh-ed25519 AAAA gw",
-        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zO gw",
-        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
-        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
-    ],
-)
-def test_what_is_no_key_is_no_host_key(text: str) -> None:
-    assert not is_host_key(text)
 
 
 async def test_a_host_key_that_is_none_is_said_to_be_none() -> None:

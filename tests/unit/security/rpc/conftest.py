@@ -26,7 +26,6 @@ from services.runtime.interceptors import Admit, Grant, Identify, Layers, report
 from services.runtime.policy import Policy, PolicyCache
 from services.runtime.principal import PrincipalVerifier
 from services.security.__main__ import MIGRATIONS
-from services.security.adapters.hosts import is_host_key
 from services.security.antihack.bans import Bans
 from services.security.antihack.status import ReadAntihack
 from services.security.antihack.unban import Unban
@@ -139,9 +138,7 @@ def _add_services(world: World, to: grpc.aio.Server) -> None:
         world.clock,
     )
     antispam_pb2_grpc.add_AntispamServiceServicer_to_server(antispam, to)
-    gateway_pb2_grpc.add_GatewayServiceServicer_to_server(
-        GatewayServicer(world.gateways, is_host_key), to
-    )
+    gateway_pb2_grpc.add_GatewayServiceServicer_to_server(GatewayServicer(world.gateways), to)
     manage = ManageBlocks(
         world.inventory,
         world.blocks,
