@@ -20,8 +20,10 @@ from sqlalchemy import (
     event,
     make_url,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlmodel import SQLModel
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
@@ -99,6 +101,14 @@ class _LocalReader:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+
+
+def insert_into(
+    session: AsyncSession, table: type[SQLModel]
+) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT that can say ON CONFLICT, in the words of the session's database."""
+    dialect = session.get_bind().dialect.name
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def migrate(url: str, migrations: Path) -> None:

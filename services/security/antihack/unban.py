@@ -92,6 +92,7 @@ class Unban:
             text = "Its jails change just now. Ask again."
         except TimeoutError:
             text = "It takes too long. Ask again."
+            return Result(gateway, Outcome.FAILED, health=Health.UNREACHABLE, trouble=text)
         return Result(gateway, Outcome.FAILED, trouble=text)
 
     async def _lift_all(

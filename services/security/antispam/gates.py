@@ -142,12 +142,11 @@ class CompareGates:
         """Compares the gates whose time it is; a slow one keeps no other waiting."""
         gates = await self._gates.gates()
         now = self._timer()
-        due = {each: self._due.get(each, now) for each in gates}
+        self._due = {each: self._due.get(each, now) for each in gates}
         await self._apart.go_on(
-            {each: partial(self._compare, each) for each in gates if due[each] <= now},
+            {each: partial(self._compare, each) for each in gates if self._due[each] <= now},
             ROUND_SECONDS,
         )
-        self._due = {each: self._due.get(each, now) for each in gates}
 
     async def _compare(self, gateway: Gateway) -> None:
         try:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import case, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
-from services.runtime.database import Database, utc
+from services.runtime.database import Database, insert_into, utc
 from services.security.antihack.counts import CountKey
 from services.security.antihack.fail2ban import Ban
 from services.security.store.tables import BanCountRow
@@ -43,8 +42,7 @@ class SqlBanCounts:
         if not rows:
             return
         async with self._database.write() as session:
-            on_sqlite = session.get_bind().dialect.name == "sqlite"
-            insert = (sqlite if on_sqlite else postgresql).insert(BanCountRow)
+            insert = insert_into(session, BanCountRow)
             newer = col(BanCountRow.since) < insert.excluded.since
             times = col(BanCountRow.times)
             await session.execute(

@@ -6,12 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from services.runtime.database import Database, utc
+from services.runtime.database import Database, insert_into, utc
 from services.security.antispam.block import (
     Block,
     NotBlocked,
@@ -54,10 +53,9 @@ class SqlBlocks:
     async def block(self, ip: str, reason: str, by: str, now: datetime, wait: Wait) -> Block:
         async with self._database.write() as session:
             # The row is there before it is locked: who has none to lock would make a second one.
-            on_sqlite = session.get_bind().dialect.name == "sqlite"
-            insert = (sqlite if on_sqlite else postgresql).insert(SpamBlockRow)
             await session.execute(
-                insert.values(
+                insert_into(session, SpamBlockRow)
+                .values(
                     ip=ip,
                     state=State.UNBLOCKED,
                     reason=reason,
@@ -65,7 +63,8 @@ class SqlBlocks:
                     block_time=now,
                     unblock_time=now,
                     times=0,
-                ).on_conflict_do_nothing()
+                )
+                .on_conflict_do_nothing()
             )
             row = await session.get_one(SpamBlockRow, ip, with_for_update=True)
             was, row.state = row.state, _follow(row, Event.BLOCK)

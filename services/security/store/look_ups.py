@@ -5,10 +5,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
-from services.runtime.database import Database
+from services.runtime.database import Database, insert_into
 from services.security.antispam.listing import LookUp
 from services.security.antispam.sweep import Swept
 from services.security.store.tables import LookUpRow
@@ -35,10 +34,9 @@ class SqlLookUps:
         for part in _parts(new):
             rows = [{"ip": ip, "lists": [], "due_time": now + interval * _place(ip)} for ip in part]
             async with self._database.write() as session:
-                on_sqlite = session.get_bind().dialect.name == "sqlite"
-                insert = (sqlite if on_sqlite else postgresql).insert(LookUpRow)
                 # Another process may learn of them at the same time.
-                await session.execute(insert.on_conflict_do_nothing(), rows)
+                insert = insert_into(session, LookUpRow).on_conflict_do_nothing()
+                await session.execute(insert, rows)
 
     async def claim_due(self, now: datetime, interval: timedelta, limit: int) -> list[Swept]:
         due = (

@@ -16,7 +16,7 @@ _LINE = re.compile(rf".+ \t({_TIME}) \+ (-?[0-9]{{1,19}}) = ({_TIME})")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
-class Bans(BanList):
+class ListedBans(BanList):
     """Bans by address. Of each line only the address is read, until its ban is looked at.
 
     Looking at a ban raises SourceFailed: its times are none.

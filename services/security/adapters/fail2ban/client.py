@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.security.adapters.fail2ban.bans import Bans, nonsense
+from services.security.adapters.fail2ban.bans import ListedBans, nonsense
 from services.security.adapters.fail2ban.codec import (
     END,
     Malformed,
@@ -116,8 +116,8 @@ class Fail2banClient:
         _check(jail)
         zone = _zone(gateway)
 
-        def read(result: object) -> Bans:
-            return Bans(jail, _texts(result), zone)
+        def read(result: object) -> ListedBans:
+            return ListedBans(jail, _texts(result), zone)
 
         return await self._ask(gateway, ["get", jail, "banip", "--with-time"], read, of_jail=True)
 
