@@ -68,7 +68,7 @@ class Collect:
         self.measured = 0
         """How many rounds were kept since the process began."""
         self.missed = 0
-        """How many rounds passed without anybody having had the time for them."""
+        """How many rounds were due and are not kept: for want of time, or because they failed."""
 
     async def __call__(self) -> None:
         """Keeps what was measured, and begins what is due."""
@@ -91,19 +91,25 @@ class Collect:
 
     async def _keep(self) -> None:
         done, self._done = self._done, []
-        if done:
+        if not done:
+            return
+        try:
             await self._measurements.append(done)
-            self.measured += len(done)
+        except Exception:
+            self.missed += len(done)
+            raise
+        self.measured += len(done)
 
     async def _one(self, hostname: str) -> None:
         try:
             async with asyncio.timeout(ROUND_SECONDS):
                 self._done.append(await self._measure(hostname))
-        except TimeoutError:
-            self.missed += 1
         except LookupError:
             return  # the server was removed meanwhile
+        except TimeoutError:
+            self.missed += 1
         except Exception:
+            self.missed += 1
             log.exception("round failed", server=hostname)
 
     async def _measure(self, hostname: str) -> Round:

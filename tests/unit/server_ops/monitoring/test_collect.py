@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from services.server_ops.bmc.errors import BmcUnreachable, Trouble
 from services.server_ops.bmc.observation import PowerState
@@ -25,6 +26,9 @@ class World:
     def __init__(self) -> None:
         self.due: list[str] = []
         self.kept: list[Round] = []
+        self.locked = False
+        """The database takes nothing."""
+        self.faulty: set[str] = set()
         self.silent: set[str] = set()
         self.unreachable: set[str] = set()
         self.status = BmcStatus("", power=PowerState.ON, contact_time=NOW)
@@ -38,6 +42,8 @@ class World:
         return Claimed(claimed, 0)
 
     async def append(self, rounds: list[Round]) -> None:
+        if self.locked:
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
         self.kept += rounds
 
     async def find(self, hostname: str) -> Any:
@@ -51,6 +57,8 @@ class World:
         try:
             if hostname in self.silent:
                 await self.end.wait()
+            if hostname in self.faulty:
+                raise ZeroDivisionError
             if hostname in self.unreachable:
                 raise BmcUnreachable(Trouble.NO_ANSWER)
             await asyncio.sleep(0)
@@ -156,3 +164,24 @@ async def test_a_server_that_is_gone_is_no_fault(world: World, collect: Collect)
     world.due = ["gone", "ns1"]
     await collect()
     assert set(await world.rounds(collect)) == {"ns1"}
+
+
+async def test_a_round_that_fails_is_a_missed_one(world: World, collect: Collect) -> None:
+    world.due, world.faulty = ["faulty", "ns1"], {"faulty"}
+    await collect()
+    assert set(await world.rounds(collect)) == {"ns1"}
+    assert (collect.measured, collect.missed) == (1, 1)
+
+
+async def test_what_the_database_does_not_take_is_missed_and_what_comes_after_is_not(
+    world: World, collect: Collect
+) -> None:
+    world.due, world.locked = ["ns1"], True
+    await collect()
+    with pytest.raises(OperationalError):
+        await world.rounds(collect)
+    assert (collect.measured, collect.missed) == (0, 1)
+    world.due, world.locked = ["ns2"], False
+    await collect()
+    assert set(await world.rounds(collect)) == {"ns2"}
+    assert (collect.measured, collect.missed) == (1, 1)
