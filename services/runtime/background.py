@@ -9,6 +9,9 @@ import structlog
 
 from services.runtime.interceptors import NO_DATABASE
 
+ROUND_SECONDS = 0.5
+"""How long a round waits for what it began; what takes longer goes on apart from it."""
+
 Job = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -56,14 +59,14 @@ class Apart:
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
 
-    async def go_on(self, work: Mapping[Hashable, Job], seconds: float) -> None:
-        """Begins the work on each thing, unless it is under way, and waits for all so long."""
+    async def go_on(self, work: Mapping[Hashable, Job]) -> None:
+        """Begins the work on each thing, unless it is under way, and waits ROUND_SECONDS for it."""
         for thing, job in work.items():
             if thing not in self._tasks:
                 self._tasks[thing] = task = asyncio.create_task(_do(job))
                 task.add_done_callback(partial(self._over, thing))
         if self._tasks:
-            await asyncio.wait({*self._tasks.values()}, timeout=seconds)
+            await asyncio.wait({*self._tasks.values()}, timeout=ROUND_SECONDS)
 
     def _over(self, thing: Hashable, _task: asyncio.Task[None]) -> None:
         del self._tasks[thing]

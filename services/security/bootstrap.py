@@ -41,7 +41,8 @@ from services.security.antihack.status import ReadAntihack
 from services.security.antihack.unban import Unban
 from services.security.antihack.watch import WatchBans
 from services.security.antispam.block import Blocks
-from services.security.antispam.gates import CompareGates, FinishUnblockings, MailGates
+from services.security.antispam.finish import FinishUnblockings
+from services.security.antispam.gates import CompareGates, MailGates
 from services.security.antispam.manage import ManageBlocks
 from services.security.antispam.no_blocklist import NoBlocklist
 from services.security.antispam.proven import ProvenBlocklist

@@ -1,19 +1,16 @@
 """Bringing mail gates to what they should block."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from time import monotonic
 
 import structlog
 
 from services.runtime.background import Apart
-from services.runtime.clock import Clock
-from services.security.antispam.block import Blocks, Unblocking
+from services.security.antispam.block import Blocks
 from services.security.antispam.gate import GateFailed, MailGate
-from services.security.antispam.publish import Publish
 from services.security.antispam.states import State
 from services.security.gateways.gateway import Gateway, Gateways, protecting
 
@@ -22,9 +19,6 @@ LOOKS = 2
 
 SETTLE_SECONDS = 12.0
 """How long a gate may take for one address. The edge waits for 15."""
-
-ROUND_SECONDS = 0.5
-"""How long a round waits for what it began; what takes longer goes on apart from it."""
 
 log = structlog.get_logger()
 
@@ -144,8 +138,7 @@ class CompareGates:
         now = self._timer()
         self._due = {each: self._due.get(each, now) for each in gates}
         await self._apart.go_on(
-            {each: partial(self._compare, each) for each in gates if self._due[each] <= now},
-            ROUND_SECONDS,
+            {each: partial(self._compare, each) for each in gates if self._due[each] <= now}
         )
 
     async def _compare(self, gateway: Gateway) -> None:
@@ -157,59 +150,3 @@ class CompareGates:
     async def close(self) -> None:
         """Ends comparing."""
         await self._apart.close()
-
-
-class FinishUnblockings:
-    """Carries accepted unblockings to their end, also those of a process that is gone."""
-
-    def __init__(
-        self,
-        blocks: Blocks,
-        gates: MailGates,
-        publish: Publish,
-        clock: Clock,
-        patience: timedelta,
-    ) -> None:
-        """After `patience` an unblocking that mail gates do not do has failed."""
-        self._blocks = blocks
-        self._gates = gates
-        self._publish = publish
-        self._clock = clock
-        self._patience = patience
-        self._apart = Apart()
-
-    async def __call__(self) -> None:
-        """Tries each unblocking that is under way once; a slow one keeps no other waiting."""
-        under_way = await self._blocks.under_way()
-        await self._apart.go_on(
-            {each.id: partial(self._try, each) for each in under_way}, ROUND_SECONDS
-        )
-
-    async def close(self) -> None:
-        """Lets go of what is under way: it goes on elsewhere, or at the next start."""
-        await self._apart.close()
-
-    async def _try(self, unblocking: Unblocking) -> None:
-        views = await self._gates.settle(unblocking.ip)
-        wrong = next((view for view in views if view.blocks is not False), None)
-        if wrong is None:
-            await self._end(unblocking, None)
-        elif self._clock() >= unblocking.create_time + self._patience:
-            await self._end(unblocking, _failure(wrong))
-            # What was lifted on the others is blocked again.
-            await self._gates.settle(unblocking.ip)
-
-    async def _end(self, unblocking: Unblocking, failure: Mapping[str, str] | None) -> None:
-        ended = await self._blocks.end(unblocking.id, self._clock(), failure)
-        if ended is None or failure:
-            return
-        data = {"server": ended.hostname, "ip": ended.ip, "operation": ended.name}
-        await self._publish(ended.account, "ADDRESS_UNBLOCKED", data)
-
-
-def _failure(view: GateView) -> Mapping[str, str]:
-    text = (
-        f"The mail gate {view.gateway} did not lift the block in time. {view.trouble} "
-        "The address is still blocked; ask again."
-    )
-    return {"reason": "MAIL_GATE_FAILED", "message": text, "gateway": view.gateway}

@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from services.runtime import background
 from services.runtime.background import Apart, Job, repeated
 from tests.unit.serving import PATIENCE_SECONDS
 
@@ -96,27 +97,37 @@ def _named(done: list[str], name: str) -> Job:
 # --- Apart
 
 
+@pytest.fixture(autouse=True)
+def _whole_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round ends when all that it began has ended, however busy this machine is."""
+    monkeypatch.setattr(background, "ROUND_SECONDS", PATIENCE_SECONDS)
+
+
 async def test_a_round_ends_when_all_that_it_began_has_ended() -> None:
     done: list[str] = []
-    await Apart().go_on({name: _named(done, name) for name in "abc"}, PATIENCE_SECONDS)
+    await Apart().go_on({name: _named(done, name) for name in "abc"})
     assert sorted(done) == ["a", "b", "c"]
 
 
 async def test_a_round_without_work_ends_at_once() -> None:
-    await Apart().go_on({}, PATIENCE_SECONDS)
+    await Apart().go_on({})
 
 
-async def test_slow_work_keeps_no_other_waiting_and_goes_on_by_one_at_a_time() -> None:
+async def test_slow_work_keeps_no_other_waiting_and_goes_on_by_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     apart, slow, done = Apart(), Work(), list[str]()
+    monkeypatch.setattr(background, "ROUND_SECONDS", 0.0)
     for number in range(1, 4):
         quick = asyncio.Event()
-        await apart.go_on({"slow": slow, "quick": counting(done, "quick", quick, number)}, 0.0)
+        await apart.go_on({"slow": slow, "quick": counting(done, "quick", quick, number)})
         await quick.wait()
     assert (slow.begun, slow.ended, len(done)) == (1, 0, 3)
     slow.may_end.set()
-    await apart.go_on({}, PATIENCE_SECONDS)
+    monkeypatch.setattr(background, "ROUND_SECONDS", PATIENCE_SECONDS)
+    await apart.go_on({})
     assert slow.ended == 1
-    await apart.go_on({"slow": slow}, PATIENCE_SECONDS)
+    await apart.go_on({"slow": slow})
     assert (slow.begun, slow.ended) == (2, 2)
 
 
@@ -130,14 +141,15 @@ async def test_work_that_fails_is_logged_and_keeps_no_other_from_being_done() ->
 
     with capture_logs() as logs:
         for _ in range(2):
-            await apart.go_on({"bad": fails, "good": _named(done, "good")}, PATIENCE_SECONDS)
+            await apart.go_on({"bad": fails, "good": _named(done, "good")})
     assert (times, done) == (2, ["good", "good"])
     assert [each["event"] for each in logs] == ["background work failed"] * 2
 
 
-async def test_closing_ends_what_is_under_way() -> None:
+async def test_closing_ends_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "ROUND_SECONDS", 0.0)
     apart, works = Apart(), [Work(), Work()]
-    await apart.go_on(dict(enumerate(works)), 0.0)
+    await apart.go_on(dict(enumerate(works)))
     for work in works:
         await work.began.wait()
     await apart.close()
@@ -147,14 +159,14 @@ async def test_closing_ends_what_is_under_way() -> None:
 
 async def test_what_is_under_way_goes_on_when_who_waits_for_the_round_is_gone() -> None:
     apart, work = Apart(), Work()
-    waiting = asyncio.create_task(apart.go_on({"a": work}, PATIENCE_SECONDS))
+    waiting = asyncio.create_task(apart.go_on({"a": work}))
     await work.began.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert work.cancelled == 0
     work.may_end.set()
-    await apart.go_on({}, PATIENCE_SECONDS)
+    await apart.go_on({})
     assert work.ended == 1
 
 

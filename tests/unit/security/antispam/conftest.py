@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.runtime import background
 from services.runtime.database import Database, migrate
 from services.security.__main__ import MIGRATIONS
 from services.security.antispam.gates import MailGates
@@ -20,6 +21,7 @@ from tests.unit.security.fakes import (
     Told,
     gateway,
 )
+from tests.unit.serving import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -66,3 +68,9 @@ def inventory() -> FakeInventory:
 @pytest.fixture
 def told() -> Told:
     return Told()
+
+
+@pytest.fixture(autouse=True)
+def _whole_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round ends when all that it began has ended, however busy this machine is."""
+    monkeypatch.setattr(background, "ROUND_SECONDS", PATIENCE_SECONDS)
