@@ -14,7 +14,8 @@ import pytest
 
 from lab.ports import free_port
 from lab.sshd import Sshd
-from services.security.adapters.hosts import SESSIONS, GatewayHosts
+from services.security.adapters.hosts import GatewayHosts
+from services.security.adapters.ssh_line import SESSIONS
 from services.security.gateways.gateway import Gateway, SshLogin
 from services.security.gateways.host import HostUnreachable, NothingListens
 from tests.integration.conftest import eventually
