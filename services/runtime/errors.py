@@ -68,6 +68,9 @@ _CODES: Mapping["Reason.ValueType", int] = {
     Reason.IP_LISTED: code_pb2.FAILED_PRECONDITION,
     Reason.MAIL_GATE_FAILED: code_pb2.UNAVAILABLE,
     Reason.GATEWAY_UNAVAILABLE: code_pb2.UNAVAILABLE,
+    Reason.METHOD_NOT_ALLOWED: code_pb2.UNIMPLEMENTED,
+    Reason.UNSUPPORTED_MEDIA_TYPE: code_pb2.INVALID_ARGUMENT,
+    Reason.TLS_REQUIRED: code_pb2.PERMISSION_DENIED,
 }
 """The google.rpc.Code that each reason travels with."""
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from edge.render import SOURCE
+from edge.settings import EdgeSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -64,25 +65,13 @@ def test_settings_carry_no_secret_and_secrets_are_declared(service: str) -> None
         assert target.startswith(f"f2h_{service}_")
 
 
-def test_the_files_of_the_listener_with_tls_are_mounted() -> None:
-    [internal] = [
-        listener
-        for listener in CONFIG["static_resources"]["listeners"]
-        if listener["name"] == "internal"
-    ]
-    context = internal["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"]
-    [certificate] = context["tls_certificates"]
-    files = [
-        certificate["certificate_chain"]["filename"],
-        certificate["private_key"]["filename"],
-        context["validation_context"]["trusted_ca"]["filename"],
-    ]
+def test_the_certificates_of_the_edge_are_mounted() -> None:
     mounts = [mount.split(":") for mount in COMPOSE["services"]["envoy"]["volumes"]]
     [(folder, mode)] = [(folder, mode) for source, folder, mode in mounts if source == "./tls"]
-    assert [Path(file).parent for file in files] == [Path(folder)] * 3
+    assert Path(folder) == EdgeSettings().tls
     assert mode == "ro"
     note = (ROOT / "docker-compose.yml").read_text().partition("x-service")[0]
-    assert not [file for file in files if Path(file).name not in note]
+    assert all(name in note for name in ("internal.pem", "internal.key", "clients-ca.pem"))
 
 
 def test_images_that_machines_boot_are_where_both_look_for_them() -> None:
