@@ -52,7 +52,7 @@ def apply(config: Config, options: Options) -> None:
     if options.redirect:
         config["static_resources"]["listeners"].append(_redirect(config, options.redirect))
     if options.cors_origins:
-        _cors(public, options.cors_origins)
+        _cors(config, public, options.cors_origins)
     if options.trusted_proxies:
         _trust(manager(public), options.trusted_proxies)
 
@@ -77,7 +77,7 @@ def _https(config: Config, listener: Config, hsts_seconds: int) -> None:
     if hsts_seconds:
         header = {"key": "strict-transport-security", "value": f"max-age={hsts_seconds}"}
         mutation = {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-        _filter(listener, "answer_headers")["mutations"]["response_mutations"].append(
+        _filter(listener, "edge_headers")["mutations"]["response_mutations"].append(
             {"append": mutation}
         )
 
@@ -116,7 +116,7 @@ def _redirect(config: Config, redirect: Redirect) -> Config:
             }
         ],
     }
-    kept = ("answer_headers", "address_limit", "envoy.filters.http.router")
+    kept = ("edge_headers", "address_limit", "envoy.filters.http.router")
     connection["http_filters"] = [
         each for each in connection["http_filters"] if each["name"] in kept
     ]
@@ -162,12 +162,12 @@ def _when(expression: str) -> Config:
     }
 
 
-def _cors(listener: Config, origins: tuple[str, ...]) -> None:
+def _cors(config: Config, listener: Config, origins: tuple[str, ...]) -> None:
     connection = manager(listener)
     name = "envoy.filters.http.cors"
     cors = {"name": name, "typed_config": {"@type": f"{_TYPE}.filters.http.cors.v3.Cors"}}
-    # After the headers of every answer, before what looks at the verb of a request.
-    connection["http_filters"].insert(1, cors)
+    # Before what looks at the verb of a request.
+    connection["http_filters"].insert(0, cors)
     [host] = connection["route_config"]["virtual_hosts"]
     host["typed_per_filter_config"][name] = {
         "@type": f"{_TYPE}.filters.http.cors.v3.CorsPolicy",
@@ -179,22 +179,40 @@ def _cors(listener: Config, origins: tuple[str, ...]) -> None:
         "max_age": "600",
         # A cookie is for pages of this host alone.
         "allow_credentials": False,
-        "forward_not_matching_preflights": False,
     }
+    # The filter wants a route to somewhere, which a path has only when it is transcoded. What is not
+    # gRPC ends at the transcoder: nothing comes this way, and nobody is there.
+    nowhere = "nowhere"
+    host["routes"].append(
+        {
+            "name": nowhere,
+            "match": {
+                "prefix": "/",
+                "headers": [
+                    {
+                        "name": "content-type",
+                        "string_match": {"prefix": "application/grpc"},
+                        "invert_match": True,
+                        "treat_missing_header_as_empty": True,
+                    }
+                ],
+            },
+            "route": {"cluster": nowhere},
+        }
+    )
+    config["static_resources"]["clusters"].append({"name": nowhere, "type": "STATIC"})
 
 
 def _trust(connection: Config, proxies: int) -> None:
     connection["xff_num_trusted_hops"] = proxies
     [extension] = connection["early_header_mutation_extensions"]
+    forwarded = {"remove_on_match": {"key_matcher": {"prefix": "x-forwarded-"}}}
     mutations = extension["typed_config"]["mutations"]
-    [forwarded] = (
-        each["remove_on_match"]["key_matcher"]
-        for each in mutations
-        if each.get("remove_on_match", {}).get("key_matcher", {}).get("prefix") == "x-forwarded-"
-    )
-    # All of them but X-Forwarded-For, of which Envoy believes the last ones.
-    del forwarded["prefix"]
-    forwarded["safe_regex"] = {"regex": "x-forwarded-([^f].*|f([^o].*)?|fo([^r].*)?|for.+)?"}
+    at = mutations.index(forwarded)
+    # All but X-Forwarded-For, of which Envoy believes the last ones.
+    mutations[at : at + 1] = [
+        {"remove": f"x-forwarded-{name}"} for name in ("client-cert", "host", "port", "proto")
+    ]
 
 
 def listener_of(config: Config, name: str) -> Config:

@@ -109,6 +109,7 @@ class Variant:
     """Another edge before the same services, with something changed in its configuration."""
 
     public: Client
+    internal_port: int
     log: Path
 
     def failed_fetches(self) -> int:
@@ -150,7 +151,7 @@ def variant(
     (folder / "envoy.json").write_text(text)
     with EdgeProcess(folder / "envoy.json", log=folder / "log", concurrency=1):
         client = Client(ports[0], folder / "tls" if options and options.https else None)
-        yield Variant(client, folder / "log")
+        yield Variant(client, ports[1], folder / "log")
         client.channel.close()
 
 

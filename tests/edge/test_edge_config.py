@@ -70,7 +70,7 @@ def render_to(target: Path, **changes: Any) -> None:
 def test_the_order_of_the_filters(listener: str) -> None:
     tokens = ["jwt_authn"] if listener == "public" else []
     assert [each["name"].removeprefix("envoy.filters.http.") for each in filters(listener)] == [
-        "answer_headers",
+        "edge_headers",
         "health_check",
         "address_limit",
         "rest_paths",
