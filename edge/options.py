@@ -180,8 +180,8 @@ def _cors(config: Config, listener: Config, origins: tuple[str, ...]) -> None:
         # A cookie is for pages of this host alone.
         "allow_credentials": False,
     }
-    # The filter wants a route to somewhere, which a path has only when it is transcoded. What is not
-    # gRPC ends at the transcoder: nothing comes this way, and nobody is there.
+    # The filter wants a route to somewhere, which a path has only when it is transcoded. What is
+    # not gRPC ends at the transcoder: nothing comes this way, and nobody is there.
     nowhere = "nowhere"
     host["routes"].append(
         {

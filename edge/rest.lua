@@ -25,6 +25,11 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
+  -- Both would go on as something else than a request, and wait for what never comes.
+  if headers:get("upgrade") or headers:get(":method") == "CONNECT" then
+    handle:respond({[":status"] = "400"}, "Upgrade and CONNECT are not spoken here.")
+    return
+  end
   local kind = (headers:get("content-type") or ""):lower()
   if kind:find("^application/grpc") then
     return
