@@ -56,7 +56,7 @@ format: .venv/.installed ## Put code and protos into form
 	ruff check --fix .
 	buf format -w --path protos
 
-gen: .venv/.installed ## Generate stubs, descriptor and catalogue from the protos
+gen: .venv/.installed ## Generate stubs, descriptor, catalogue and OpenAPI from the protos
 	python -m tools.gen
 
 bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools fail2ban rbldnsd adns-tools
@@ -83,7 +83,7 @@ $(PROVIDER)/node_modules/.installed: .venv/.installed $(PROVIDER)/package-lock.j
 	  ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
-gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py)
+gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py tools/openapi/*.py) pyproject.toml
 	python -m tools.gen
 
 .PHONY: debian

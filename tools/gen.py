@@ -3,6 +3,7 @@
 - Python stubs and their types: gen/f2h, gen/buf
 - gen/descriptor.binpb: what Envoy transcodes with, buf checks, and the tests sweep
 - gen/capabilities.json: the capability catalogue
+- gen/openapi.json, gen/openapi-noc.json: the REST API of customers, and of the NOC
 
 Stops with an error when the contract has a fault, see tools.contract.
 """
@@ -35,13 +36,17 @@ def main() -> int:
         # The access options can be read only with the stubs that were just generated.
         sys.path.insert(0, str(fresh))
         from tools import contract  # noqa: PLC0415
+        from tools.openapi import document  # noqa: PLC0415
 
-        faults = contract.faults(read(fresh / "descriptor.binpb"))
+        image = read(fresh / "descriptor.binpb")
+        faults = contract.faults(image)
         for fault in faults:
             print(f"contract: {fault}", file=sys.stderr)
         if faults:
             return 1
         _catalogue(fresh)
+        for name, made in document.DOCUMENTS.items():
+            (fresh / name).write_text(document.text(made(image)))
         shutil.rmtree(GEN, ignore_errors=True)
         os.replace(fresh, GEN)
     return 0
