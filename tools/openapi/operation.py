@@ -155,7 +155,8 @@ class Operations:
         self, method: descriptor.MethodDescriptor, *, with_body: bool
     ) -> "frozenset[Reason.ValueType]":
         of_body = {Reason.REQUEST_TOO_LARGE, Reason.UNSUPPORTED_MEDIA_TYPE}
-        found = reasons.derived(method) | reasons.declared(method)
+        options = method.GetOptions()
+        found = reasons.derived(options) | reasons.declared(options)
         return found if with_body else found - of_body
 
     def _long_running(self, method: descriptor.MethodDescriptor, rpc: Rpc) -> Json:
