@@ -122,7 +122,7 @@ class Operations:
         schema = self.schemas.message(request, Usage.REQUEST, without=called.in_path)
         self.schemas.definitions[name] = schema
         content: Json = {"schema": {"$ref": f"{self.schemas.prefix}{name}"}}
-        if example := examples.of_message(request, without=called.in_path):
+        if example := examples.of_message(self.source, request, without=called.in_path):
             content["example"] = example
         return {
             "description": self.source.comment(request.full_name),
