@@ -4,6 +4,7 @@
 - gen/descriptor.binpb: what Envoy transcodes with, buf checks, and the tests sweep
 - gen/capabilities.json: the capability catalogue
 - gen/edge/*.lua: which verbs a path of the edge answers, for each listener
+- gen/openapi.json, gen/openapi-noc.json: the REST API of customers, and of the NOC
 
 Stops with an error when the contract has a fault, see tools.contract.
 """
@@ -36,9 +37,10 @@ def main() -> int:
         # The access options can be read only with the stubs that were just generated.
         sys.path.insert(0, str(fresh))
         from tools import contract, rest_paths  # noqa: PLC0415
+        from tools.openapi import document  # noqa: PLC0415
 
-        contents = read(fresh / "descriptor.binpb")
-        faults = contract.faults(contents)
+        image = read(fresh / "descriptor.binpb")
+        faults = contract.faults(image)
         for fault in faults:
             print(f"contract: {fault}", file=sys.stderr)
         if faults:
@@ -46,8 +48,10 @@ def main() -> int:
         _catalogue(fresh)
         (fresh / "edge").mkdir()
         for listener in contract.LISTENERS:
-            text = rest_paths.lua(contract.rpcs(contents), listener)
+            text = rest_paths.lua(contract.rpcs(image), listener)
             (fresh / "edge" / f"{listener}.lua").write_text(text)
+        for name in document.DOCUMENTS:
+            (fresh / name).write_text(document.written(name, image))
         shutil.rmtree(GEN, ignore_errors=True)
         os.replace(fresh, GEN)
     return 0
