@@ -7,12 +7,13 @@ WORKDIR /src
 RUN python -m venv /venv
 COPY requirements-dev.lock ./
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+COPY pyproject.toml ./
 COPY protos protos
+COPY services/__init__.py services/
+COPY services/runtime services/runtime
 COPY tools tools
 RUN /venv/bin/python -m tools.gen
 # Certificates for the check below alone: Envoy refuses a configuration whose files are missing.
-COPY services/__init__.py services/
-COPY services/runtime services/runtime
 COPY lab/__init__.py lab/ca.py lab/
 RUN /venv/bin/python -c "from pathlib import Path; from lab import ca; ca.make(Path('tls'))"
 
