@@ -2,19 +2,26 @@
 
 import base64
 import copy
+import json
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 _TYPE = "type.googleapis.com/envoy.extensions"
+_TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 _YEAR_SECONDS = 31_536_000
 _HTTPS_PORT = 443
 _IN_THE_CLEAR = (
     "This was sent in the clear, and may have been read on its way: replace the credential, "
     "and call https."
 )
+
+MCP_PATH = "/mcp"
+"""As edge/mcp.lua has it."""
 
 Config = dict[str, Any]
 
@@ -42,6 +49,8 @@ class Options:
     """Sites whose pages may call with a key, "https://console.example". Never with a cookie."""
     trusted_proxies: int = 0
     """How many proxies of ours stand in front, whose X-Forwarded-For is believed."""
+    mcp: bool = False
+    """AI agents may call at /mcp, by the Model Context Protocol: see docs/mcp.md."""
 
 
 def apply(config: Config, options: Options) -> None:
@@ -55,6 +64,8 @@ def apply(config: Config, options: Options) -> None:
         _cors(config, public, options.cors_origins)
     if options.trusted_proxies:
         _trust(manager(public), options.trusted_proxies)
+    if options.mcp:
+        _mcp(public, options.cors_origins)
 
 
 def _https(config: Config, listener: Config, hsts_seconds: int) -> None:
@@ -213,6 +224,61 @@ def _trust(connection: Config, proxies: int) -> None:
     mutations[at : at + 1] = [
         {"remove": f"x-forwarded-{name}"} for name in ("client-cert", "host", "port", "proto")
     ]
+
+
+def _mcp(listener: Config, origins: tuple[str, ...]) -> None:
+    """Envoy's MCP bridge: a call of a tool becomes the REST call, and goes on as one.
+
+    It is marked as work in progress, so what it does not look at is looked at around it.
+    """
+    connection = manager(listener)
+    allowed = "".join(f'["{origin}"] = true, ' for origin in origins)
+    tools = json.loads(files("f2h").joinpath("mcp.json").read_text())
+    bridge = {
+        "name": "envoy.filters.http.mcp_json_rest_bridge",
+        "typed_config": {
+            "@type": f"{_TYPE}.filters.http.mcp_json_rest_bridge.v3.McpJsonRestBridge",
+            "tool_config": {
+                "default_server_info": {"path": MCP_PATH},
+                "tools": [
+                    {"name": each["definition"]["name"], "http_rule": each["http_rule"]}
+                    for each in tools
+                ],
+                # auth answers with the tools of the caller's key.
+                "tool_list_http_rule": {"get": "/api/mcp/tools"},
+            },
+        },
+    }
+    # Where the body is there in whole, and its size was looked at.
+    at = [each["name"] for each in connection["http_filters"]].index(_TRANSCODER)
+    connection["http_filters"][at:at] = [
+        _lua("mcp", f"local origins = {{{allowed}}}\n\n"),
+        bridge,
+        _lua("mcp_call"),
+    ]
+    info = error_details_pb2.ErrorInfo(reason="ORIGIN_NOT_ALLOWED", domain="f2hcloud")
+    status = status_pb2.Status(code=code_pb2.PERMISSION_DENIED, message="%LOCAL_REPLY_BODY%")
+    status.details.add().Pack(info)
+    connection["local_reply_config"]["mappers"][:0] = [
+        # JSON-RPC has errors of its own form.
+        {"filter": _when("response.code_details.startsWith('mcp_json_rest_bridge_')")},
+        {
+            "filter": _when(f"response.code == 403 && request.url_path == '{MCP_PATH}'"),
+            "body_format_override": {"json_format": json_format.MessageToDict(status)},
+        },
+    ]
+
+
+def _lua(name: str, before: str = "") -> Config:
+    """A filter that runs edge/{name}.lua."""
+    code = before + Path(__file__).with_name(f"{name}.lua").read_text()
+    return {
+        "name": name,
+        "typed_config": {
+            "@type": f"{_TYPE}.filters.http.lua.v3.Lua",
+            "default_source_code": {"inline_string": code},
+        },
+    }
 
 
 def listener_of(config: Config, name: str) -> Config:

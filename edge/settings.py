@@ -42,6 +42,8 @@ class EdgeSettings(Settings):
     """Sites whose pages may call with a key, separated by commas. None: CORS is off."""
     trusted_proxies: int = Field(0, ge=0, le=10)
     """How many proxies of the operator's stand in front, whose X-Forwarded-For is believed."""
+    mcp: bool = False
+    """Whether AI agents may call at /mcp, by the Model Context Protocol."""
 
     @field_validator("redirect_http")
     @classmethod
@@ -59,4 +61,5 @@ class EdgeSettings(Settings):
             redirect=redirect if self.redirect_http else None,
             cors_origins=self.cors_origins,
             trusted_proxies=self.trusted_proxies,
+            mcp=self.mcp,
         )

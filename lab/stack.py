@@ -18,6 +18,7 @@ import httpx
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from edge.options import Options
 from edge.process import EdgeProcess
 from edge.render import Limit, render
 from lab import ca
@@ -64,6 +65,8 @@ class Stack:
     """Further settings, as the services' environment variables."""
     limits: Mapping[str, Limit] = field(default_factory=dict)
     """The edge's limits, where they are not its own: by the name of the filter."""
+    options: Options = field(default_factory=Options)
+    """What is switched on at the edge."""
     machines_see: str = HOST
     """The address of this machine for machines that boot."""
     prepared: bool = False
@@ -149,6 +152,7 @@ class Stack:
             tls=self.tls,
             images=self.images,
             limits=self.limits,
+            options=self.options,
         )
         self.edge = EdgeProcess(config, log=self.logs / "envoy.log", concurrency=1)
         self.edge.start()

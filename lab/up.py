@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 from f2h.server_ops.v1 import inventory_pb2
 
+from edge.options import MCP_PATH, Options
 from edge.process import EdgeError
 from lab import demo, machines
 from lab.fail2ban_sim import Fail2banSim
@@ -46,7 +47,12 @@ def main() -> int:
     """Starts everything, prints how to use it, and waits."""
     options = _options()
     ports = Ports(**{name: getattr(options, name) for name in vars(Ports())})
-    stack = Stack(run=options.run.absolute(), ports=ports, machines_see=HOST_SEEN)
+    stack = Stack(
+        run=options.run.absolute(),
+        ports=ports,
+        options=Options(mcp=options.mcp),
+        machines_see=HOST_SEEN,
+    )
     # SIGTERM ends everything as Ctrl-C does, which a shell may have switched off for us.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -75,6 +81,8 @@ def main() -> int:
                 hostname=demo.HOSTNAME,
                 key=key,
             )
+            if options.mcp:
+                banner += f"\nAI agents: {stack.url}{MCP_PATH}, with the header X-API-Key.\n"
             for node, server in zip(nodes, servers, strict=False):
                 banner += (
                     f"\n{server.hostname} is a machine in QEMU. SSH, once something runs on it:"
@@ -130,6 +138,9 @@ def _options() -> argparse.Namespace:
         default=0,
         metavar="N",
         help="so many machines in QEMU, 4 at most, in place of the simulated fleet",
+    )
+    parser.add_argument(
+        "--mcp", action="store_true", help="AI agents may call at /mcp: see docs/mcp.md"
     )
     parser.add_argument("--run", type=Path, default=ROOT / ".run", metavar="FOLDER")
     return parser.parse_args()

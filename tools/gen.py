@@ -5,6 +5,7 @@
 - gen/capabilities.json: the capability catalogue
 - gen/edge/*.lua: which verbs a path of the edge answers, for each listener
 - gen/openapi.json, gen/openapi-noc.json: the REST API of customers, and of the NOC
+- gen/f2h/mcp.json: the tools of AI agents
 
 Stops with an error when the contract has a fault, see tools.contract.
 """
@@ -36,7 +37,7 @@ def main() -> int:
             return 1
         # The access options can be read only with the stubs that were just generated.
         sys.path.insert(0, str(fresh))
-        from tools import contract, rest_paths  # noqa: PLC0415
+        from tools import contract, mcp, rest_paths  # noqa: PLC0415
         from tools.openapi import document  # noqa: PLC0415
 
         image = read(fresh / "descriptor.binpb")
@@ -52,6 +53,7 @@ def main() -> int:
             (fresh / "edge" / f"{listener}.lua").write_text(text)
         for name in document.DOCUMENTS:
             (fresh / name).write_text(document.written(name, image))
+        (fresh / "f2h" / "mcp.json").write_text(mcp.written(image))
         shutil.rmtree(GEN, ignore_errors=True)
         os.replace(fresh, GEN)
     return 0

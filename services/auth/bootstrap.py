@@ -20,6 +20,8 @@ from f2h.auth.v1 import (
     capability_pb2_grpc,
     key_pb2,
     key_pb2_grpc,
+    mcp_pb2,
+    mcp_pb2_grpc,
     policy_pb2,
     policy_pb2_grpc,
     principal_pb2,
@@ -56,6 +58,7 @@ from f2h.server_ops.v1 import (
 from services.auth.accounts.manage import ManageAccounts, ManageUsers
 from services.auth.adapters.inventory import GrpcInventory
 from services.auth.adapters.oidc import NoIdentityProvider, OidcProvider
+from services.auth.agents.tools import Tools
 from services.auth.audit.recorder import TrailRecorder
 from services.auth.audit.refusals import Refusals
 from services.auth.check.check import Check
@@ -74,6 +77,7 @@ from services.auth.rpc.audit import AuditServicer
 from services.auth.rpc.authorization import AuthorizationServicer
 from services.auth.rpc.capabilities import CapabilityServicer
 from services.auth.rpc.keys import KeyServicer, UseCases
+from services.auth.rpc.mcp import McpServicer
 from services.auth.rpc.policies import PolicyServicer
 from services.auth.rpc.principals import PrincipalServicer
 from services.auth.rpc.sessions import SessionServicer
@@ -110,6 +114,7 @@ OWN: tuple[ModuleType, ...] = (
     audit_pb2,
     capability_pb2,
     key_pb2,
+    mcp_pb2,
     policy_pb2,
     principal_pb2,
     session_pb2,
@@ -255,8 +260,7 @@ async def build(
         stores.keys,
         inventory,
     )
-    tokens = PerMinute(settings.tokens_per_minute)
-    create_token = CreateToken(stores.keys, signing, tokens, clock)
+    create_token = CreateToken(stores.keys, signing, PerMinute(settings.tokens_per_minute), clock)
 
     people = _people(
         settings, stores, digests, sealer, forget_session=check.forget_session, clock=clock
@@ -289,6 +293,7 @@ async def build(
         key_pb2_grpc.add_KeyServiceServicer_to_server(
             KeyServicer(use_keys, check.forget_key, clock), to
         )
+        mcp_pb2_grpc.add_McpServiceServicer_to_server(McpServicer(Tools.generated(checked)), to)
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(stores.keys), to)
         principal_pb2_grpc.add_PrincipalServiceServicer_to_server(PrincipalServicer(check), to)
         session_pb2_grpc.add_SessionServiceServicer_to_server(

@@ -83,7 +83,7 @@ def _document(
     ends, metadata = results(source, called)
     schemas = Schemas(source, "#/components/schemas/", ends, metadata)
     failures = errors.Failures(source, schemas.status())
-    operations = Operations(source, listener, schemas, failures, _readers(source, called))
+    operations = Operations(source, listener, schemas, failures, readers(source, called))
     paths: Json = {}
     for rpc in called:
         method = source.method(rpc.path)
@@ -142,7 +142,7 @@ def _tags(source: Source, here: Iterable[Rpc]) -> Iterator[Json]:
         yield {"name": tag(service), "description": "\n\n".join(texts)}
 
 
-def _readers(source: Source, called: Iterable[Rpc]) -> dict[str, str]:
+def readers(source: Source, called: Iterable[Rpc]) -> dict[str, str]:
     """The RPC that reads an operation by its id, by the package that begins it."""
     found = {}
     for rpc in called:
