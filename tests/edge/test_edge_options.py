@@ -121,6 +121,7 @@ def test_behind_a_proxy_the_client_is_who_connected_to_it(
         ("CORS_ORIGINS", "https://a.example, *"),
         ("CORS_ORIGINS", "https://a.example/path"),
         ("TRUSTED_PROXIES", "-1"),
+        ("MCP", "perhaps"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(tmp_path: Path, name: str, value: str) -> None:
@@ -131,12 +132,18 @@ def test_a_wrong_setting_is_refused_by_its_name(tmp_path: Path, name: str, value
 
 
 def test_the_configuration_is_written_for_envoy(tmp_path: Path) -> None:
-    settings = {"HTTPS": "true", "REDIRECT_HTTP": "true", "CORS_ORIGINS": f"{CONSOLE}, http://b:8"}
+    settings = {
+        "HTTPS": "true",
+        "REDIRECT_HTTP": "true",
+        "CORS_ORIGINS": f"{CONSOLE}, http://b:8",
+        "MCP": "true",
+    }
     done = written(tmp_path, settings)
     assert (done.returncode, done.stderr) == (0, "")
     text = (tmp_path / "envoy.json").read_text()
     assert CONSOLE in text
     assert '"port_value": 8080' in text
+    assert "mcp_json_rest_bridge" in text
     assert {file.name for file in (tmp_path / "sds").iterdir()} == {
         "public.json",
         "internal.json",
