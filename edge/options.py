@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 _TYPE = "type.googleapis.com/envoy.extensions"
+_CORS = "envoy.filters.http.cors"
 _TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 _YEAR_SECONDS = 31_536_000
 _HTTPS_PORT = 443
@@ -175,12 +176,11 @@ def _when(expression: str) -> Config:
 
 def _cors(config: Config, listener: Config, origins: tuple[str, ...]) -> None:
     connection = manager(listener)
-    name = "envoy.filters.http.cors"
-    cors = {"name": name, "typed_config": {"@type": f"{_TYPE}.filters.http.cors.v3.Cors"}}
+    cors = {"name": _CORS, "typed_config": {"@type": f"{_TYPE}.filters.http.cors.v3.Cors"}}
     # Before what looks at the verb of a request.
     connection["http_filters"].insert(0, cors)
     [host] = connection["route_config"]["virtual_hosts"]
-    host["typed_per_filter_config"][name] = {
+    host["typed_per_filter_config"][_CORS] = {
         "@type": f"{_TYPE}.filters.http.cors.v3.CorsPolicy",
         "allow_origin_string_match": [{"exact": origin} for origin in origins],
         "allow_methods": "GET, POST, PUT, PATCH, DELETE",
@@ -212,6 +212,11 @@ def _cors(config: Config, listener: Config, origins: tuple[str, ...]) -> None:
         }
     )
     config["static_resources"]["clusters"].append({"name": nowhere, "type": "STATIC"})
+
+
+def _cors_policy(connection: Config) -> Config:
+    [host] = connection["route_config"]["virtual_hosts"]
+    return _mapping(host["typed_per_filter_config"][_CORS])
 
 
 def _trust(connection: Config, proxies: int) -> None:
@@ -256,6 +261,8 @@ def _mcp(listener: Config, origins: tuple[str, ...]) -> None:
         bridge,
         _lua("mcp_call"),
     ]
+    if origins:
+        _cors_policy(connection)["allow_headers"] += ", mcp-protocol-version"
     info = error_details_pb2.ErrorInfo(reason="ORIGIN_NOT_ALLOWED", domain="f2hcloud")
     status = status_pb2.Status(code=code_pb2.PERMISSION_DENIED, message="%LOCAL_REPLY_BODY%")
     status.details.add().Pack(info)

@@ -8,7 +8,7 @@ from functools import partial
 
 from google.protobuf import descriptor_pb2
 
-from tools import gen, protoc
+from tools import gen, mcp, protoc
 from tools.openapi import document, errors_page
 
 DOCS = protoc.ROOT / "docs"
@@ -16,6 +16,7 @@ DOCS = protoc.ROOT / "docs"
 GOLDEN: Mapping[str, Callable[[descriptor_pb2.FileDescriptorSet], str]] = {
     **{name: partial(document.written, name) for name in document.DOCUMENTS},
     "errors.md": errors_page.page,
+    "mcp-tools.md": mcp.page,
 }
 """What is made of the contract, by the name of its file."""
 

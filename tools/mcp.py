@@ -17,10 +17,21 @@ from tools.openapi import access
 from tools.openapi.document import readers
 from tools.openapi.operation import Form, form, results
 from tools.openapi.schema import schema_of
-from tools.openapi.source import Json, Source
+from tools.openapi.source import Json, Source, first_sentence
 
 _KEYS = access.Listener({Audience.CUSTOMER: access.PUBLIC.schemes[Audience.CUSTOMER]}, {})
 """Whose tools these are."""
+
+_PAGE = """\
+<!-- Made from the protos by `make golden`. -->
+
+# Tools of AI agents
+
+What [MCP clients](mcp.md) are offered, each for a key that holds the capability.
+
+| tool | needs | what it does | what it loses |
+|---|---|---|---|
+"""
 
 
 def written(image: descriptor_pb2.FileDescriptorSet) -> str:
@@ -30,6 +41,20 @@ def written(image: descriptor_pb2.FileDescriptorSet) -> str:
     google.api.http, and a Tool of the protocol. Raises ValueError when two have one name.
     """
     return json.dumps(tools(image), indent=1, ensure_ascii=False) + "\n"
+
+
+def page(image: descriptor_pb2.FileDescriptorSet) -> str:
+    """The tools as docs/mcp-tools.md has them: their names are what agents are set up with."""
+    source = Source(image)
+    rows = []
+    for each in tools(image):
+        method = source.method(each["rpc"])
+        rule = rule_of(method)
+        said = first_sentence(source.comment(method.full_name))
+        loses = method.GetOptions().Extensions[effect_pb2.loses]
+        needs = f"`{rule.capability}`" if rule.capability else "any key"
+        rows.append(f"| `{each['definition']['name']}` | {needs} | {said}. | {loses} |")
+    return _PAGE + "\n".join(rows) + "\n"
 
 
 def tools(image: descriptor_pb2.FileDescriptorSet) -> list[Json]:

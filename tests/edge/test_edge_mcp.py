@@ -378,6 +378,10 @@ def test_a_page_that_may_call_the_api_may_call_here(edge: Edge, agents: Client) 
     answer = sent(agents, body, headers={"origin": PAGE})
     assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == PAGE
+    wanted = {"origin": PAGE, "access-control-request-method": "POST"}
+    asked_first = sent(agents, None, verb="OPTIONS", headers=wanted)
+    assert asked_first.status == 200
+    assert "mcp-protocol-version" in asked_first.headers["access-control-allow-headers"]
 
 
 @pytest.mark.parametrize(
@@ -409,9 +413,11 @@ def test_when_auth_is_away_nothing_passes_and_the_agent_is_told(edge: Edge, agen
     edge.auth.stop()
     try:
         answer = called(agents, "reboot_server", {"hostname": HOST})
+        listed = asked(agents, LIST)
     finally:
         edge.auth.start()
     assert reason_of(text_of(answer, error=True)) == "DEPENDENCY_UNAVAILABLE"
+    assert reason_of(json.loads(listed["error"]["message"])) == "DEPENDENCY_UNAVAILABLE"
     assert not edge.services["server_ops"].seen
 
 
