@@ -6,7 +6,6 @@ OpenID Connect Core 1.0, section 3.1; RFC 6749, section 4.1; RFC 7636.
 import asyncio
 import hmac
 import secrets
-import warnings
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from ipaddress import ip_address
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote_plus, urlsplit
 
-import httpx
+import httpx2
 import structlog
+from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError
 from f2h.access.v1.reason_pb2 import Reason
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
@@ -29,14 +29,6 @@ from services.auth.sign_in.identity import Identity
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
 from services.runtime.sealing import SealBroken, Sealer
-
-with warnings.catch_warnings():
-    # authlib prefers httpx2 and says so whenever it is imported. It serves httpx just as well, and
-    # everything else here speaks httpx.
-    from authlib.deprecate import AuthlibDeprecationWarning
-
-    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
-    from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError
 
 DEADLINE_SECONDS = 10.0
 """For everything that one call asks of the provider. Less than the edge gives a call."""
@@ -129,7 +121,7 @@ class OidcProvider:
         self._clock = clock
         self._deadline_seconds = deadline_seconds
         # RFC 6749, section 2.3.1: both are form-encoded first.
-        basic = httpx.BasicAuth(quote_plus(client_id), quote_plus(client_secret))
+        basic = httpx2.BasicAuth(quote_plus(client_id), quote_plus(client_secret))
         self._client_auth = basic if client_secret else None
         self._client = AsyncOAuth2Client(
             client_id,
@@ -289,13 +281,13 @@ def _translated() -> Iterator[None]:
     except JoseError as error:
         log.warning("id token refused", error=error.error, claim=getattr(error, "claim", ""))
         raise _failed() from None
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, TypeError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, TypeError) as error:
         log.error("identity provider failed", error=type(error).__name__)
         text = "The OpenID Connect provider does not answer."
         raise ApiError(Reason.DEPENDENCY_UNAVAILABLE, text, retry_after_seconds=1) from None
 
 
-def _require_leisure(response: httpx.Response) -> httpx.Response:
+def _require_leisure(response: httpx2.Response) -> httpx2.Response:
     """Keeps "not now", which some providers say in JSON, apart from a refusal."""
     if response.status_code == _BUSY:
         response.raise_for_status()
