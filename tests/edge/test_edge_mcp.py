@@ -11,7 +11,7 @@ import pytest
 from f2h.auth.v1 import mcp_pb2
 from f2h.server_ops.v1 import reboot_pb2, server_pb2
 
-from edge.options import Options
+from edge.options import Options, apply, listener_of, manager
 from tests.edge.conftest import Edge, Variant, variant
 from tests.edge.stand_ins import GOOD_KEY, Answer, Client, failing, status
 from tests.edge.tokens import bearer, token
@@ -102,6 +102,17 @@ def arguments_of(tool: Mapping[str, Any]) -> dict[str, str]:
 def test_without_the_option_there_is_no_such_path(edge: Edge) -> None:
     answer = edge.public.rest("POST", "/mcp", body=b"{}", headers=JSON)
     assert (answer.status, answer.reason) == (404, "NOT_FOUND")
+
+
+def test_nothing_changes_but_what_the_bridge_needs(edge: Edge) -> None:
+    before = json.loads(edge.config.read_text())
+    after = json.loads(edge.config.read_text())
+    apply(after, Options(mcp=True))
+    public = manager(listener_of(after, "public"))
+    added = {"mcp", "envoy.filters.http.mcp_json_rest_bridge", "mcp_call"}
+    public["http_filters"] = [each for each in public["http_filters"] if each["name"] not in added]
+    del public["local_reply_config"]["mappers"][:2]
+    assert after == before
 
 
 def test_a_session_begins_without_a_key_and_tells_nothing_of_ours(
