@@ -148,6 +148,7 @@ class Stack:
             descriptor=ROOT / "gen" / "descriptor.binpb",
             tls=self.tls,
             images=self.images,
+            static=ROOT / "edge" / "static",
             limits=self.limits,
         )
         self.edge = EdgeProcess(config, log=self.logs / "envoy.log", concurrency=1)

@@ -70,6 +70,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         descriptor=DESCRIPTOR,
         tls=folder / "tls",
         images=folder / "images",
+        static=folder / "static",
         limits=LIMITS,
     )
     with ExitStack() as stack:
