@@ -18,7 +18,7 @@ DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server 
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 
-.PHONY: help up lab down test faults lint format gen bench lock
+.PHONY: help up lab down test faults lint format gen golden bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -58,6 +58,9 @@ format: .venv/.installed ## Put code and protos into form
 
 gen: .venv/.installed ## Generate stubs, descriptor, catalogue and OpenAPI from the protos
 	python -m tools.gen
+
+golden: gen/descriptor.binpb ## Write what docs/ has of the contract: OpenAPI and errors
+	python -m tools.golden
 
 bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools fail2ban rbldnsd adns-tools
 bench: .venv/.installed gen/descriptor.binpb debian ## Measure, and write docs/benchmarks.md

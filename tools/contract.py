@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from f2h.access.v1 import rule_pb2
+from f2h.access.v1 import reason_pb2, rule_pb2
+from f2h.access.v1.reason_pb2 import Reason
 from google.api import annotations_pb2
+from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2
+
+from services.runtime import reasons
 
 PACKAGE = "f2h."
 
@@ -75,6 +79,12 @@ def _faults(rpc: Rpc) -> Iterator[str]:
     if {audience.SESSION, audience.STAFF} & {*rule.audiences} and not rule.role:
         yield "lets signed-in people call without a role"
     named = rule.WhichOneof("resource")
+    options = rpc.method.options
+    for reason in sorted(reasons.derived(options) & reasons.declared(options)):
+        yield f"says that it fails with {Reason.Name(reason)}, which follows from its rule"
+    ends = bool(options.Extensions[reason_pb2.fails_with].operation)
+    if ends != options.HasExtension(operations_pb2.operation_info):
+        yield "must say both what its operation ends with and what that fails with, or neither"
     if named and getattr(rule, named) not in {field.name for field in rpc.request.field}:
         yield f"has {named} = {getattr(rule, named)!r}, which its request does not have"
 

@@ -45,8 +45,8 @@ def main() -> int:
         if faults:
             return 1
         _catalogue(fresh)
-        for name, made in document.DOCUMENTS.items():
-            (fresh / name).write_text(document.text(made(image)))
+        for name in document.DOCUMENTS:
+            (fresh / name).write_text(document.written(name, image))
         shutil.rmtree(GEN, ignore_errors=True)
         os.replace(fresh, GEN)
     return 0

@@ -15,6 +15,7 @@ DOMAIN = "f2hcloud"
 _CODES: Mapping[int, int] = {
     value.number: value.GetOptions().Extensions[reason_pb2.info].code
     for value in Reason.DESCRIPTOR.values
+    if value.number != Reason.REASON_UNSPECIFIED
 }
 """The google.rpc.Code that each reason travels with."""
 

@@ -10,7 +10,7 @@ from functools import cache
 from f2h.access.v1 import reason_pb2, rule_pb2
 from f2h.access.v1.reason_pb2 import Reason
 from google.api import annotations_pb2
-from google.protobuf import descriptor, descriptor_pb2, descriptor_pool
+from google.protobuf import descriptor_pb2, descriptor_pool
 
 from services.runtime.access import Audience, Role
 
@@ -22,8 +22,6 @@ ALWAYS = frozenset(
         Reason.DEPENDENCY_UNAVAILABLE,
         Reason.DEADLINE_EXCEEDED,
         Reason.INTERNAL,
-        # By the edge, which looks at a token wherever one is shown.
-        Reason.CREDENTIAL_INVALID,
     }
 )
 """What every call can be answered with."""
@@ -54,22 +52,22 @@ def expected(path: str) -> "frozenset[Reason.ValueType] | None":
     """
     name = path.removeprefix("/").replace("/", ".")
     try:
-        method = descriptor_pool.Default().FindMethodByName(name)
+        options = descriptor_pool.Default().FindMethodByName(name).GetOptions()
     except KeyError:
         return None
-    if not method.GetOptions().HasExtension(rule_pb2.rule):
+    if not options.HasExtension(rule_pb2.rule):
         return None
-    return derived(method) | declared(method)
+    return derived(options) | declared(options)
 
 
-def declared(method: descriptor.MethodDescriptor) -> "frozenset[Reason.ValueType]":
-    """What the RPC itself says that it is answered with."""
-    return frozenset(method.GetOptions().Extensions[reason_pb2.fails_with].call)
+def declared(options: descriptor_pb2.MethodOptions) -> "frozenset[Reason.ValueType]":
+    """What an RPC itself says that it is answered with."""
+    return frozenset(options.Extensions[reason_pb2.fails_with].call)
 
 
-def derived(method: descriptor.MethodDescriptor) -> "frozenset[Reason.ValueType]":
-    """What follows from the RPC's access rule and its REST form."""
-    return frozenset(_derived(method.GetOptions()))
+def derived(options: descriptor_pb2.MethodOptions) -> "frozenset[Reason.ValueType]":
+    """What follows from an RPC's access rule and its REST form."""
+    return frozenset(_derived(options))
 
 
 def _derived(options: descriptor_pb2.MethodOptions) -> "Iterator[Reason.ValueType]":
@@ -78,6 +76,8 @@ def _derived(options: descriptor_pb2.MethodOptions) -> "Iterator[Reason.ValueTyp
     yield from ALWAYS
     if http.body:
         yield from (Reason.REQUEST_TOO_LARGE, Reason.UNSUPPORTED_MEDIA_TYPE)
+    if Audience.NODE not in audiences:
+        yield Reason.CREDENTIAL_INVALID  # the edge looks at a token wherever one is shown
     if not audiences & _ANYBODY:
         yield from _IDENTIFIED
     if audiences & (_PEOPLE | {Audience.PUBLIC}) and http.WhichOneof("pattern") != "get":

@@ -38,9 +38,8 @@ _IDEMPOTENCY_KEY: Json = {
     "in": "header",
     "required": False,
     "description": f"The same as the field `{REQUEST_ID}`: makes a retry safe, since the same key "
-    "answers with the same operation.",
+    "answers with the same operation. A new one for each new wish, for instance a UUID.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-    "example": "reboot-2026-03-01-1",
 }
 
 _ABOUT = """\
@@ -70,9 +69,9 @@ DOCUMENTS: Mapping[str, Callable[[descriptor_pb2.FileDescriptorSet], Json]] = {
 """Every document, by the name of its file."""
 
 
-def text(document: Json) -> str:
-    """A document as it is written to its file."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+def written(name: str, image: descriptor_pb2.FileDescriptorSet) -> str:
+    """The document with this name, as its file has it."""
+    return json.dumps(DOCUMENTS[name](image), indent=2, ensure_ascii=False) + "\n"
 
 
 def _document(

@@ -122,7 +122,7 @@ class Operations:
         schema = self.schemas.message(request, Usage.REQUEST, without=called.in_path)
         self.schemas.definitions[name] = schema
         content: Json = {"schema": {"$ref": f"{self.schemas.prefix}{name}"}}
-        if example := examples.of_message(request, without=called.in_path):
+        if example := examples.of_message(self.source, request, without=called.in_path):
             content["example"] = example
         return {
             "description": self.source.comment(request.full_name),
@@ -155,7 +155,8 @@ class Operations:
         self, method: descriptor.MethodDescriptor, *, with_body: bool
     ) -> "frozenset[Reason.ValueType]":
         of_body = {Reason.REQUEST_TOO_LARGE, Reason.UNSUPPORTED_MEDIA_TYPE}
-        found = reasons.derived(method) | reasons.declared(method)
+        options = method.GetOptions()
+        found = reasons.derived(options) | reasons.declared(options)
         return found if with_body else found - of_body
 
     def _long_running(self, method: descriptor.MethodDescriptor, rpc: Rpc) -> Json:

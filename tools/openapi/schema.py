@@ -4,10 +4,9 @@ Field names are as the proto spells them. A request may leave out what is not re
 that nobody knows are dropped; an answer has every field but unset messages, and what has presence.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache
 from typing import Any
 
 import protovalidate
@@ -216,7 +215,7 @@ class Schemas:
         if of.enum_type is not None:
             numbers = [each.number for each in of.enum_type.values]
             if usage is Usage.REQUEST:
-                numbers = [each for each in numbers if _is_allowed(self.source, of, each)]
+                numbers = allowed_numbers(self.source, of)
             return self.enum(of.enum_type, numbers)
         if of.message_type is not None:
             return {**self.reference(of.message_type, usage), **rules.schema(here)}
@@ -265,7 +264,10 @@ def required_fields(source: Source, of: descriptor.Descriptor) -> frozenset[str]
 
     A field without presence that is left out is validated as its zero value.
     """
-    return _missed(source.empty(of))
+    violations = protovalidate.collect_violations(source.empty(of))
+    return frozenset(
+        field.name for field in of.fields if any(_is_of(each, field) for each in violations)
+    )
 
 
 def example_values(of: Field) -> list[Any]:
@@ -285,27 +287,26 @@ def _json(of: Field, value: Any) -> Any:
     return value
 
 
-def _missed(empty: Message) -> frozenset[str]:
-    return frozenset(_named(protovalidate.collect_violations(empty)))
+def _is_of(violation: Any, of: Field) -> bool:
+    """Whether it is the field itself that breaks a rule, or an item of it."""
+    path = violation.proto.field  # None: a rule of the message as a whole
+    return path is not None and [each.field_name for each in path.elements] == [of.name]
 
 
-def _named(violations: Iterable[Any]) -> Iterable[str]:
-    """The names of the fields of the message itself that break a rule."""
-    for violation in violations:
-        path = violation.proto.field  # None: a rule of the message as a whole
-        if path is not None and len(path.elements) == 1:
-            yield path.elements[0].field_name
-
-
-@cache
-def _is_allowed(source: Source, of: Field, number: int) -> bool:
-    assert of.containing_type is not None  # noqa: S101 - a field of a message has one
-    tried = source.empty(of.containing_type)
-    if of.is_repeated:
-        getattr(tried, of.name).append(number)
-    else:
-        setattr(tried, of.name, number)
-    return of.name not in _named(protovalidate.collect_violations(tried))
+def allowed_numbers(source: Source, of: Field) -> list[int]:
+    """The numbers of an enum that a request may have in a field, by protovalidate's own word."""
+    assert of.enum_type is not None  # noqa: S101 - for the reader: it is an enum's field
+    assert of.containing_type is not None  # noqa: S101 - and one of a message
+    allowed = []
+    for value in of.enum_type.values:
+        tried = source.empty(of.containing_type)
+        if of.is_repeated:
+            getattr(tried, of.name).append(value.number)
+        else:
+            setattr(tried, of.name, value.number)
+        if not any(_is_of(violation, of) for violation in protovalidate.collect_violations(tried)):
+            allowed.append(value.number)
+    return allowed
 
 
 def _is_always_printed(of: Field) -> bool:
