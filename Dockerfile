@@ -13,9 +13,9 @@ COPY tools/__init__.py tools/node_packages.py tools/
 RUN /venv/bin/python -m tools.node_packages edge/docs
 COPY pyproject.toml ./
 COPY protos protos
-COPY tools tools
 COPY services/__init__.py services/
 COPY services/runtime services/runtime
+COPY tools tools
 RUN /venv/bin/python -m tools.gen && /venv/bin/python -m tools.static
 # Certificates for the check below alone: Envoy refuses a configuration whose files are missing.
 COPY lab/__init__.py lab/ca.py lab/

@@ -214,7 +214,8 @@ def _events(schema: Json) -> Json:
     return {
         "type": "string",
         "description": "Server-sent events, live. The `data` of each is a message as JSON, by the "
-        "schema of `contentSchema`; where the stream fails, the last one is a google.rpc.Status.",
+        "schema of `contentSchema`. A stream that fails on its way ends: why is told to the next "
+        "call.",
         "contentMediaType": "application/json",
         "contentSchema": schema,
     }
