@@ -1,18 +1,22 @@
 # Two images. `services` runs auth, server_ops or security: `python -m services.NAME`.
 # `edge` is Envoy with our configuration and what it transcodes with.
 
-# Generates gen/ from the protos, with the tools that the services do not need.
+# Generates gen/ from the protos, and the files that the edge serves, with the tools that the services
+# do not need.
 FROM python:3.11-slim AS gen
 WORKDIR /src
 RUN python -m venv /venv
 COPY requirements-dev.lock ./
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+COPY edge/docs edge/docs
+COPY tools/__init__.py tools/node_packages.py tools/
+RUN /venv/bin/python -m tools.node_packages edge/docs
 COPY pyproject.toml ./
 COPY protos protos
 COPY services/__init__.py services/
 COPY services/runtime services/runtime
 COPY tools tools
-RUN /venv/bin/python -m tools.gen
+RUN /venv/bin/python -m tools.gen && /venv/bin/python -m tools.static
 # Certificates for the check below alone: Envoy refuses a configuration whose files are missing.
 COPY lab/__init__.py lab/ca.py lab/
 RUN /venv/bin/python -c "from pathlib import Path; from lab import ca; ca.make(Path('tls'))"
@@ -38,6 +42,7 @@ CMD ["python", "-c", "raise SystemExit('say which service: python -m services.au
 FROM envoyproxy/envoy:v1.40.0 AS edge
 COPY edge/envoy.yaml /etc/envoy/envoy.yaml
 COPY --from=gen /src/gen/descriptor.binpb /etc/f2h/descriptor.binpb
+COPY --from=gen /src/edge/static /srv/f2h/static
 # A configuration that Envoy would refuse is no image.
 RUN --mount=type=bind,from=gen,source=/src/tls,target=/etc/f2h/tls \
     envoy --mode validate -c /etc/envoy/envoy.yaml

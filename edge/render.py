@@ -48,6 +48,7 @@ def render(
     descriptor: Path,
     tls: Path,
     images: Path,
+    static: Path,
     limits: Mapping[str, Limit] | None = None,
     options: Options | None = None,
 ) -> None:
@@ -56,8 +57,9 @@ def render(
     `upstreams` has an address for each service of the configuration, by its cluster's name;
     `admin_port` is on the host that the configuration names (loopback); `descriptor` is the one in
     the folder of what was generated; `tls` is the folder of the edge's certificates, `images` that
-    of the images that machines boot. `limits` replaces those of the filters that it names. What
-    Envoy reads of certificates is written into the folder `sds` beside `target`.
+    of the images that machines boot, `static` that of what tools.static made. `limits` replaces
+    those of the filters that it names. What Envoy reads of certificates is written into the folder
+    `sds` beside `target`.
 
     Raises RenderError.
     """
@@ -77,6 +79,8 @@ def render(
                 http_filter["typed_config"]["default_source_code"] = {"filename": str(code)}
             for mapping in http_filter["typed_config"].get("path_mappings", []):
                 mapping["file_path_prefix"] = f"{images.absolute()}/"
+        for mapping in _static_mappings(listener):
+            mapping["file_path_prefix"] = f"{static.absolute()}/"
     addresses = {"edge": public, **upstreams}
     _match("upstream", resources["clusters"], set(addresses))
     for cluster in resources["clusters"]:
@@ -120,6 +124,18 @@ def _http_filters(listener: dict[str, Any]) -> list[dict[str, Any]]:
         for chain in listener["filter_chains"]
         for network_filter in chain["filters"]
         for http_filter in network_filter["typed_config"].get("http_filters", [])
+    ]
+
+
+def _static_mappings(listener: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        mapping
+        for chain in listener["filter_chains"]
+        for network_filter in chain["filters"]
+        for host in network_filter["typed_config"]["route_config"]["virtual_hosts"]
+        for route in host["routes"]
+        for config in route.get("typed_per_filter_config", {}).values()
+        for mapping in config.get("path_mappings", [])
     ]
 
 

@@ -151,6 +151,7 @@ class Stack:
             descriptor=ROOT / "gen" / "descriptor.binpb",
             tls=self.tls,
             images=self.images,
+            static=ROOT / "edge" / "static",
             limits=self.limits,
             options=self.options,
         )

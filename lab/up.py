@@ -33,6 +33,7 @@ _BANNER = """
 F2HCloud API is up. Ctrl-C stops it.
 
   REST and native gRPC   {url}/api
+  Reference, to try out  {url}/docs
   NOC side               {internal_url}
   Settings for scripts   {env}
   Logs                   {logs}

@@ -72,6 +72,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         descriptor=DESCRIPTOR,
         tls=folder / "tls",
         images=folder / "images",
+        static=folder / "static",
         limits=LIMITS,
     )
     with ExitStack() as stack:

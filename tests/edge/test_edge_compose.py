@@ -1,5 +1,6 @@
 """docker-compose.yml fits edge/envoy.yaml and the services' settings."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,20 @@ def test_images_that_machines_boot_are_where_both_look_for_them() -> None:
     assert mapping["file_path_prefix"] == f"{folder}/"
     for service in ("envoy", "server_ops"):
         assert f"./images:{folder}:ro" in COMPOSE["services"][service]["volumes"]
+
+
+def test_the_image_of_the_edge_has_the_files_that_it_serves() -> None:
+    [folder] = re.findall(r"request_path_prefix: /, file_path_prefix: (\S+)/}", SOURCE.read_text())
+    text = (ROOT / "Dockerfile").read_text()
+    edge = text.split("FROM ")[-1]
+    assert f"COPY --from=gen /src/edge/static {folder}\n" in edge
+    made = text.split("FROM ")[1]
+    assert "-m tools.static" in made
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (.+) \S+$", made, re.MULTILINE):
+        for source in line.split():
+            assert any(f"!{each}" in sent for each in [source, *map(str, Path(source).parents)])
+    assert "**/node_modules" in sent
 
 
 def test_the_image_of_the_edge_is_checked_with_certificates() -> None:

@@ -49,6 +49,11 @@ def routes_of(listener: str) -> list[dict[str, Any]]:
     return list(host["routes"])
 
 
+def calls_of(listener: str) -> list[dict[str, Any]]:
+    """The routes that lead to a service."""
+    return [route for route in routes_of(listener) if "route" in route]
+
+
 each_listener = pytest.mark.parametrize("listener", LISTENERS)
 
 
@@ -62,12 +67,14 @@ def render_to(target: Path, **changes: Any) -> None:
         "descriptor": DESCRIPTOR,
         "tls": DESCRIPTOR.parent,
         "images": DESCRIPTOR.parent,
+        "static": DESCRIPTOR.parent,
     }
     render(target, **{**arguments, **changes})
 
 
 @each_listener
 def test_the_order_of_the_filters(listener: str) -> None:
+    files = ["static_headers", "file_server"] if listener == "public" else []
     tokens = ["jwt_authn"] if listener == "public" else []
     assert [each["name"].removeprefix("envoy.filters.http.") for each in filters(listener)] == [
         "edge_headers",
@@ -75,6 +82,7 @@ def test_the_order_of_the_filters(listener: str) -> None:
         "address_limit",
         "rest_paths",
         "buffer",
+        *files,
         "grpc_json_transcoder",
         *tokens,
         "ext_authz",
@@ -95,11 +103,11 @@ def test_the_transcoder_knows_the_services_of_the_contract(listener: str) -> Non
 @each_listener
 def test_the_routes_are_the_rpcs_of_the_contract(listener: str) -> None:
     (host,) = managers()[listener]["route_config"]["virtual_hosts"]
-    guards, routes = host["routes"][:2], host["routes"][2:]
+    guards = host["routes"][:2]
     assert [guard["direct_response"]["status"] for guard in guards] == [400, 400]
     assert host["domains"] == ["*"]
     taken: dict[str, set[str]] = {}
-    for route in routes:
+    for route in calls_of(listener):
         (rule,) = (route["match"][kind] for kind in ("prefix", "path") if kind in route["match"])
         # A whole service or a whole method, never a part of a name.
         assert rule.endswith("/") == ("prefix" in route["match"])
@@ -121,11 +129,26 @@ def test_authorization_is_switched_off_only_where_nothing_passes(listener: str) 
     (host,) = managers()[listener]["route_config"]["virtual_hosts"]
     settings = host["typed_per_filter_config"]["envoy.filters.http.ext_authz"]
     assert settings["check_settings"] == {"context_extensions": {"listener": listener}}
-    assert [
-        route["name"]
+    docs = ["docs"] if listener == "public" else []
+    switched_off = [
+        route
         for route in host["routes"]
         if "envoy.filters.http.ext_authz" in route.get("typed_per_filter_config", {})
-    ] == ["malformed_timeout", "encoded_name"]
+    ]
+    assert [route["name"] for route in switched_off] == ["malformed_timeout", "encoded_name", *docs]
+    assert all("direct_response" in route for route in switched_off)
+
+
+def test_files_are_served_on_one_route_only() -> None:
+    kind = "envoy.filters.http.file_server"
+    [server] = (each["typed_config"] for each in filters("public") if each["name"] == kind)
+    assert "path_mappings" not in server
+    [route] = (each for each in routes_of("public") if kind in str(each))
+    [mapping] = route["typed_per_filter_config"][kind]["path_mappings"]
+    assert mapping["request_path_prefix"] == "/"
+    rule = route["match"]["safe_regex"]["regex"]
+    assert not any(re.fullmatch(rule, path) for path in ("/", "/api/servers", "/openapi-json"))
+    assert kind not in str(managers()["internal"])
 
 
 @each_listener
@@ -153,7 +176,7 @@ def test_what_a_path_names_is_ignored_in_a_query(listener: str) -> None:
 def test_the_edge_gives_up_before_the_service_does(listener: str) -> None:
     manager = managers()[listener]
     assert manager["common_http_protocol_options"]["max_stream_duration"] == "30s"
-    routes = manager["route_config"]["virtual_hosts"][0]["routes"][2:]
+    routes = calls_of(listener)
     assert {each["route"]["timeout"] for each in routes} == {"0s"}
     calls = [each["route"] for each in routes if each["name"] not in STREAMS]
     longest = {each["max_stream_duration"]["grpc_timeout_header_max"] for each in calls}
@@ -186,9 +209,11 @@ def test_both_listeners_are_equally_hard(listener: str) -> None:
     for theirs in ("stat_prefix", "route_config", "http_filters"):
         del manager[theirs], reference[theirs]
     assert manager == reference
-    # What the public one has alone: tokens stand for customers' keys.
-    others = [each for each in filters("public") if "jwt_authn" not in each["name"]]
-    shared = [each for each in filters(listener) if "jwt_authn" not in each["name"]]
+    # What the public one has alone: tokens stand for customers' keys, and files are for anybody.
+    alone = {f"envoy.filters.http.{name}" for name in ("jwt_authn", "file_server")}
+    alone.add("static_headers")
+    others = [each for each in filters("public") if each["name"] not in alone]
+    shared = [each for each in filters(listener) if each["name"] not in alone]
     for mine, other in zip(shared, others, strict=True):
         a, b = dict(mine["typed_config"]), dict(other["typed_config"])
         for theirs in ("services", "default_source_code"):

@@ -30,6 +30,7 @@ def config(folder: Path) -> Path:
         descriptor=DESCRIPTOR,
         tls=folder / "tls",
         images=folder,
+        static=folder,
     )
     return target
 
