@@ -1,43 +1,74 @@
-# Two images. `services` runs auth, server_ops or security: `python -m services.NAME`.
-# `edge` is Envoy with our configuration and what it transcodes with.
+# One image per service, `auth`, `server_ops` and `security`: services/runtime, its own folder of
+# services/, what is generated from the protos, and the packages of its own lock. `edge` is Envoy with
+# our configuration and what it transcodes with. `setup` makes what an installation starts with.
 
-# Generates gen/ from the protos, with the tools that the services do not need.
+# Generates gen/ from the protos, with tools that no service needs.
 FROM python:3.11-slim AS gen
 WORKDIR /src
 RUN python -m venv /venv
-COPY requirements-dev.lock ./
-RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+COPY requirements/gen.lock requirements/
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/gen.lock
 COPY protos protos
 COPY tools tools
 RUN /venv/bin/python -m tools.gen
-# Certificates for the check below alone: Envoy refuses a configuration whose files are missing.
+
+# What every service is: no pip in its environment, and nothing that it could write to.
+FROM python:3.11-slim AS service
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin f2h
+WORKDIR /app
+COPY --from=gen /src/gen gen
 COPY services/__init__.py services/
 COPY services/runtime services/runtime
-COPY lab/__init__.py lab/ca.py lab/
-RUN /venv/bin/python -c "from pathlib import Path; from lab import ca; ca.make(Path('tls'))"
-
-# What the services need, and nothing else, each file as the lock says.
-FROM python:3.11-slim AS packages
-RUN python -m venv /venv
-COPY requirements.lock ./
-RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
-
-FROM python:3.11-slim AS services
-# The data folder belongs to the user, and a fresh volume takes its owner from here.
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin f2h \
- && install -d -o f2h -g f2h -m 0700 /var/lib/f2h
-WORKDIR /app
-COPY --from=packages /venv /venv
-COPY --from=gen /src/gen gen
-COPY services services
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app:/app/gen PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER f2h
-CMD ["python", "-c", "raise SystemExit('say which service: python -m services.auth, …')"]
+
+FROM python:3.11-slim AS packages
+RUN python -m venv --without-pip /venv
+
+FROM packages AS auth_packages
+COPY requirements/auth.lock ./
+RUN python -m pip --python /venv/bin/python install --no-cache-dir --require-hashes -r auth.lock
+
+FROM packages AS server_ops_packages
+COPY requirements/server_ops.lock ./
+RUN python -m pip --python /venv/bin/python install --no-cache-dir --require-hashes -r server_ops.lock
+
+FROM packages AS security_packages
+COPY requirements/security.lock ./
+RUN python -m pip --python /venv/bin/python install --no-cache-dir --require-hashes -r security.lock
+
+FROM service AS auth
+COPY --from=auth_packages /venv /venv
+COPY services/auth services/auth
+CMD ["python", "-m", "services.auth"]
+
+FROM service AS server_ops
+COPY --from=server_ops_packages /venv /venv
+COPY services/server_ops services/server_ops
+CMD ["python", "-m", "services.server_ops"]
+
+FROM service AS security
+COPY --from=security_packages /venv /venv
+COPY services/security services/security
+CMD ["python", "-m", "services.security"]
+
+FROM service AS setup
+COPY --from=auth_packages /venv /venv
+COPY lab/__init__.py lab/ca.py lab/
+COPY deploy/__init__.py deploy/setup.py deploy/
+ENTRYPOINT ["python", "-m", "deploy.setup"]
+
+# For the check below alone: Envoy refuses a configuration whose files are missing.
+FROM setup AS certificates
+WORKDIR /tmp
+RUN python -c "from pathlib import Path; from lab import ca; ca.make(Path('tls'))"
 
 FROM envoyproxy/envoy:v1.40.0 AS edge
 COPY edge/envoy.yaml /etc/envoy/envoy.yaml
 COPY --from=gen /src/gen/descriptor.binpb /etc/f2h/descriptor.binpb
 # A configuration that Envoy would refuse is no image.
-RUN --mount=type=bind,from=gen,source=/src/tls,target=/etc/f2h/tls \
+RUN --mount=type=bind,from=certificates,source=/tmp/tls,target=/etc/f2h/tls \
     envoy --mode validate -c /etc/envoy/envoy.yaml
+# Its user `envoy`, from the beginning.
+USER 101:101
 CMD ["envoy", "-c", "/etc/envoy/envoy.yaml", "-l", "warn"]

@@ -15,10 +15,12 @@ MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio drop
   fdisk mtools syslinux syslinux-common
 DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server iproute2 \
   bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd
+CONTAINERS := podman buildah runc netavark aardvark-dns iptables catatonit debootstrap
+COMPILE := uv pip compile -q --universal --generate-hashes pyproject.toml
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 
-.PHONY: help up lab down test faults lint format gen bench lock
+.PHONY: help up lab down test faults compose lint format gen bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -63,17 +65,23 @@ bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools fail2ban rbldnsd adns-tool
 bench: .venv/.installed gen/descriptor.binpb debian ## Measure, and write docs/benchmarks.md
 	python -m bench
 
+compose: DEBIAN := $(CONTAINERS)
+compose: .venv/.installed gen/descriptor.binpb debian ## Build the images, run docker-compose.yml on Podman and try it
+	python -m lab.containers
+
+# dev.lock has everything; what an image is made from is a part of it, at the same versions.
 lock: ## Pin the newest allowed versions in the lock files
-	uv pip compile -q --universal --generate-hashes --upgrade pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) --upgrade --group dev -o requirements/dev.lock
+	for group in auth server_ops security gen; do \
+	  $(COMPILE) --group $$group -c requirements/dev.lock -o requirements/$$group.lock || exit 1; done
 
 .venv/bin/uv:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv || { echo 'The venv module is needed: apt-get install python3-venv' >&2; rm -rf .venv; exit 1; }
 	.venv/bin/python -m pip install --quiet uv==0.13.9
 
-.venv/.installed: .venv/bin/uv requirements-dev.lock
-	VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock
+.venv/.installed: .venv/bin/uv requirements/dev.lock
+	VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements/dev.lock
 	@touch $@
 
 # Trusting what the machine trusts is an option of Node's own.
