@@ -1,8 +1,8 @@
 """What an installation with docker-compose.yml starts with: `python -m deploy.setup STEP`.
 
 It runs as root, since each file is made for the one user that reads it. What is there is never made
-again, so that it can be run at any time. `folders` comes before the services make their own secrets,
-`finish` after that.
+again, so that it can be run at any time. `folders` comes before the services make their own
+secrets, `finish` after that.
 """
 
 import argparse

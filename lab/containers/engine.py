@@ -100,8 +100,7 @@ class Podman:
             cwd=folder,
             env={**self._environment, **settings},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=False,
         )
