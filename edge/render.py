@@ -1,7 +1,7 @@
-"""The edge's configuration with other addresses: for one machine, where nothing has a DNS name.
+"""The edge's configuration, written for Envoy: edge/envoy.yaml with what an operator switches on.
 
-edge/envoy.yaml is the one configuration. Only addresses, the paths of files and the limits may
-differ.
+`deploy` leaves its addresses and paths as they are; `render` writes it for one machine, where
+nothing has a DNS name.
 """
 
 import json
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from edge import secrets
+from edge.options import Options, apply
 
 SOURCE = Path(__file__).with_name("envoy.yaml")
 
@@ -46,27 +49,32 @@ def render(
     tls: Path,
     images: Path,
     limits: Mapping[str, Limit] | None = None,
+    options: Options | None = None,
 ) -> None:
     """Writes edge/envoy.yaml with these addresses to `target`, as JSON, which Envoy reads too.
 
     `upstreams` has an address for each service of the configuration, by its cluster's name;
-    `admin_port` is on the host that the configuration names (loopback); `tls` is the folder of the
-    internal listener's certificates, `images` that of the images that machines boot. `limits`
-    replaces those of the filters that it names. Raises RenderError.
+    `admin_port` is on the host that the configuration names (loopback); `descriptor` is the one in
+    the folder of what was generated; `tls` is the folder of the edge's certificates, `images` that
+    of the images that machines boot. `limits` replaces those of the filters that it names. What
+    Envoy reads of certificates is written into the folder `sds` beside `target`.
+
+    Raises RenderError.
     """
-    config = yaml.safe_load(SOURCE.read_text())
+    config = _read()
     resources = config["static_resources"]
-    _set_port(config["admin"]["address"], admin_port)
+    config["admin"]["address"]["socket_address"]["port_value"] = admin_port
     listeners = {"public": public, "internal": internal, "provisioning": provisioning}
     _match("listener", resources["listeners"], set(listeners))
     for listener in resources["listeners"]:
         _set(listener["address"], listeners[listener["name"]])
         for transcoder in _transcoders(listener):
             transcoder["proto_descriptor"] = str(descriptor.absolute())
-        for file in _tls_files(listener):
-            file["filename"] = str(tls.absolute() / Path(file["filename"]).name)
         for http_filter in _http_filters(listener):
             _limit(http_filter, limits or {})
+            if source := http_filter["typed_config"].get("default_source_code", {}).get("filename"):
+                code = descriptor.absolute().parent / "edge" / Path(source).name
+                http_filter["typed_config"]["default_source_code"] = {"filename": str(code)}
             for mapping in http_filter["typed_config"].get("path_mappings", []):
                 mapping["file_path_prefix"] = f"{images.absolute()}/"
     addresses = {"edge": public, **upstreams}
@@ -74,6 +82,27 @@ def render(
     for cluster in resources["clusters"]:
         for endpoint in _endpoints(cluster):
             _set(endpoint["address"], addresses[cluster["name"]])
+    apply(config, options or Options())
+    _write(config, target, tls)
+
+
+def deploy(target: Path, options: Options, tls: Path) -> None:
+    """Writes edge/envoy.yaml with these options to `target`, and the folder `sds` beside it.
+
+    `tls` is the folder of the edge's certificates, as Envoy will see it.
+    """
+    config = _read()
+    apply(config, options)
+    _write(config, target, tls)
+
+
+def _read() -> dict[str, Any]:
+    # By way of JSON: what YAML's anchors share becomes many things, each of which can be changed.
+    return dict(json.loads(json.dumps(yaml.safe_load(SOURCE.read_text()))))
+
+
+def _write(config: dict[str, Any], target: Path, tls: Path) -> None:
+    secrets.write(config, target.absolute().parent / "sds", tls.absolute())
     target.write_text(json.dumps(config, indent=1))
 
 
@@ -99,24 +128,6 @@ def _transcoders(listener: dict[str, Any]) -> list[dict[str, Any]]:
     return [config for config in configs if "proto_descriptor" in config]
 
 
-def _tls_files(listener: dict[str, Any]) -> list[dict[str, Any]]:
-    contexts = [
-        chain["transport_socket"]["typed_config"]["common_tls_context"]
-        for chain in listener["filter_chains"]
-        if "transport_socket" in chain
-    ]
-    return [
-        file
-        for context in contexts
-        for certificate in context["tls_certificates"]
-        for file in (
-            certificate["certificate_chain"],
-            certificate["private_key"],
-            context["validation_context"]["trusted_ca"],
-        )
-    ]
-
-
 def _limit(http_filter: dict[str, Any], limits: Mapping[str, Limit]) -> None:
     limit = limits.get(http_filter["name"])
     if limit is not None:
@@ -134,9 +145,4 @@ def _endpoints(cluster: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _set(address: dict[str, Any], to: Address) -> None:
-    # A new dictionary: what a YAML anchor shares must not change in two places.
-    address["socket_address"] = {**address["socket_address"], "address": to[0], "port_value": to[1]}
-
-
-def _set_port(address: dict[str, Any], port: int) -> None:
-    address["socket_address"] = {**address["socket_address"], "port_value": port}
+    address["socket_address"].update(address=to[0], port_value=to[1])

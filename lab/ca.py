@@ -25,9 +25,9 @@ _SERVER_ADDRESSES = ("127.0.0.1", "::1")
 def make(folder: Path, now: datetime | None = None) -> None:
     """Makes the authority and its certificates in a folder, unless they are there and last.
 
-    ca.pem, which clients trust; internal.pem and .key of the edge's internal listener, with
-    clients-ca.pem, which it trusts; client.pem and .key of a NOC service. `now` is the time of
-    another clock than the machine's.
+    ca.pem, which clients trust; public.pem and .key of the edge's public listener, for https;
+    internal.pem and .key of its internal listener, with clients-ca.pem, which it trusts; client.pem
+    and .key of a NOC service. `now` is the time of another clock than the machine's.
     """
     now = now or datetime.now(UTC)
     if _lasts(folder / "ca.pem", now):
@@ -35,6 +35,7 @@ def make(folder: Path, now: datetime | None = None) -> None:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _sign("F2HCloud development CA", ca_key, None, ca_key, now)
     for name, san, usage in (
+        ("public", _server_names(), ExtendedKeyUsageOID.SERVER_AUTH),
         ("internal", _server_names(), ExtendedKeyUsageOID.SERVER_AUTH),
         ("client", client_name(NOC_SERVICE), ExtendedKeyUsageOID.CLIENT_AUTH),
     ):

@@ -1,13 +1,25 @@
 """What the protos must say and buf cannot check: access rules, comments, REST forms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from f2h.access.v1 import rule_pb2
+from f2h.access.v1 import reason_pb2, rule_pb2
+from f2h.access.v1.reason_pb2 import Reason
 from google.api import annotations_pb2
+from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2
 
+from services.runtime import reasons
+
 PACKAGE = "f2h."
+
+Audience = rule_pb2.AccessRule.Audience
+
+LISTENERS: Mapping[str, frozenset[int]] = {
+    "public": frozenset({Audience.PUBLIC, Audience.CUSTOMER, Audience.SESSION}),
+    "internal": frozenset({Audience.PUBLIC, Audience.NOC, Audience.STAFF}),
+}
+"""The audiences that a listener of the edge is for."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,11 @@ def rpcs(image: descriptor_pb2.FileDescriptorSet) -> Iterator[Rpc]:
                 )
 
 
+def passes(rpc: Rpc, listener: str) -> bool:
+    """Whether this listener of the edge, a name in LISTENERS, answers the RPC."""
+    return bool(rpc.rule and LISTENERS[listener].intersection(rpc.rule.audiences))
+
+
 def faults(image: descriptor_pb2.FileDescriptorSet) -> list[str]:
     """What is wrong with the contract, a sentence each; empty when nothing is."""
     return [f"{rpc.path} {fault}" for rpc in rpcs(image) for fault in _faults(rpc)]
@@ -67,14 +84,19 @@ def _faults(rpc: Rpc) -> Iterator[str]:
         yield "has no access rule: add option (f2h.access.v1.rule)"
         return
     rule = rpc.rule
-    audience = rule_pb2.AccessRule.Audience
-    if not rule.audiences or audience.AUDIENCE_UNSPECIFIED in rule.audiences:
+    if not rule.audiences or Audience.AUDIENCE_UNSPECIFIED in rule.audiences:
         yield "has an access rule without an audience"
-    if audience.CUSTOMER in rule.audiences and not (rule.capability or rule.any_key):
+    if Audience.CUSTOMER in rule.audiences and not (rule.capability or rule.any_key):
         yield "lets API keys call without a capability"
-    if {audience.SESSION, audience.STAFF} & {*rule.audiences} and not rule.role:
+    if {Audience.SESSION, Audience.STAFF} & {*rule.audiences} and not rule.role:
         yield "lets signed-in people call without a role"
     named = rule.WhichOneof("resource")
+    options = rpc.method.options
+    for reason in sorted(reasons.derived(options) & reasons.declared(options)):
+        yield f"says that it fails with {Reason.Name(reason)}, which follows from its rule"
+    ends = bool(options.Extensions[reason_pb2.fails_with].operation)
+    if ends != options.HasExtension(operations_pb2.operation_info):
+        yield "must say both what its operation ends with and what that fails with, or neither"
     if named and getattr(rule, named) not in {field.name for field in rpc.request.field}:
         yield f"has {named} = {getattr(rule, named)!r}, which its request does not have"
 

@@ -3,6 +3,8 @@
 - Python stubs and their types: gen/f2h, gen/buf
 - gen/descriptor.binpb: what Envoy transcodes with, buf checks, and the tests sweep
 - gen/capabilities.json: the capability catalogue
+- gen/edge/*.lua: which verbs a path of the edge answers, for each listener
+- gen/openapi.json, gen/openapi-noc.json: the REST API of customers, and of the NOC
 
 Stops with an error when the contract has a fault, see tools.contract.
 """
@@ -34,14 +36,22 @@ def main() -> int:
             return 1
         # The access options can be read only with the stubs that were just generated.
         sys.path.insert(0, str(fresh))
-        from tools import contract  # noqa: PLC0415
+        from tools import contract, rest_paths  # noqa: PLC0415
+        from tools.openapi import document  # noqa: PLC0415
 
-        faults = contract.faults(read(fresh / "descriptor.binpb"))
+        image = read(fresh / "descriptor.binpb")
+        faults = contract.faults(image)
         for fault in faults:
             print(f"contract: {fault}", file=sys.stderr)
         if faults:
             return 1
         _catalogue(fresh)
+        (fresh / "edge").mkdir()
+        for listener in contract.LISTENERS:
+            text = rest_paths.lua(contract.rpcs(image), listener)
+            (fresh / "edge" / f"{listener}.lua").write_text(text)
+        for name in document.DOCUMENTS:
+            (fresh / name).write_text(document.written(name, image))
         shutil.rmtree(GEN, ignore_errors=True)
         os.replace(fresh, GEN)
     return 0

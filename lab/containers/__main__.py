@@ -4,6 +4,7 @@ A reboot as in the README, from an account's first key on; then each replica in 
 callers read. Needs root, and takes some minutes; see `make help`.
 """
 
+import argparse
 import ipaddress
 import json
 import os
@@ -226,6 +227,9 @@ def _is_size(line: str) -> bool:
 
 def main() -> int:
     """Does all of it, prints what was seen, and takes it down again."""
+    parser = argparse.ArgumentParser(prog="python -m lab.containers")
+    parser.add_argument("--keep", action="store_true", help="leave it running")
+    keep = parser.parse_args().keep
     folder = ROOT / ".run" / "containers"
     podman = Podman(folder)
     ports = free_port(), free_port()
@@ -246,7 +250,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
-        installation.project.down()
+        if not keep:
+            installation.project.down()
     print(f"calls to each replica: {shares}")
     print(f"secrets seen where they should not be: {exposed or 'none'}")
     print(f"reads that failed: {failed}")

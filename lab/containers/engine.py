@@ -13,7 +13,9 @@ _CONTAINERS_CONF = """\
 default_ulimits = ["nofile=8192:8192", "nproc=8192:8192"]
 [network]
 network_backend = "netavark"
+network_config_dir = "{folder}/networks"
 [engine]
+tmp_dir = "{folder}/tmp"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
@@ -41,7 +43,7 @@ class Podman:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         containers, storage = folder / "containers.conf", folder / "storage.conf"
-        containers.write_text(_CONTAINERS_CONF)
+        containers.write_text(_CONTAINERS_CONF.format(folder=folder))
         storage.write_text(_STORAGE_CONF.format(folder=folder))
         self._environment = {
             **os.environ,
@@ -126,7 +128,7 @@ class Project:
 
     def once(self, service: str, *command: str) -> str:
         """Runs a service's command to its end. Answers what it printed. Raises EngineError."""
-        return self._compose("--profile=setup", "run", "--rm", "--no-deps", "-T", service, *command)
+        return self._compose("--profile=setup", "run", "--rm", "--no-deps", service, *command)
 
     def up(self, *services: str) -> None:
         """Starts services, with as many replicas as the file says. Raises EngineError."""

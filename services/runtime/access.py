@@ -60,11 +60,12 @@ def rules(*modules: ModuleType) -> dict[str, Rule]:
         for method in service.methods
     ]
     made = {
-        f"/{method.containing_service.full_name}/{method.name}": _rule(method) for method in methods
+        f"/{method.containing_service.full_name}/{method.name}": rule_of(method)
+        for method in methods
     }
     for method in methods:
         if public := method.GetOptions().Extensions[rule_pb2.rule].stands_for:
-            made[public] = _rule(method)
+            made[public] = rule_of(method)
     return made
 
 
@@ -104,7 +105,8 @@ def address_not_allowed(address: str) -> ApiError:
     )
 
 
-def _rule(method: descriptor.MethodDescriptor) -> Rule:
+def rule_of(method: descriptor.MethodDescriptor) -> Rule:
+    """The access rule of an RPC."""
     rule = method.GetOptions().Extensions[rule_pb2.rule]
     resource = rule.WhichOneof("resource")
     value = capability_pb2.Capability.DESCRIPTOR.values_by_number[rule.capability]

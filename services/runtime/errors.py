@@ -4,70 +4,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from f2h.access.v1 import reason_pb2
 from f2h.access.v1.reason_pb2 import Reason
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN = "f2hcloud"
 
-_CODES: Mapping["Reason.ValueType", int] = {
-    Reason.CREDENTIAL_MISSING: code_pb2.UNAUTHENTICATED,
-    Reason.CREDENTIAL_INVALID: code_pb2.UNAUTHENTICATED,
-    Reason.KEY_REVOKED: code_pb2.UNAUTHENTICATED,
-    Reason.KEY_EXPIRED: code_pb2.UNAUTHENTICATED,
-    Reason.PRINCIPAL_INVALID: code_pb2.UNAUTHENTICATED,
-    Reason.ADDRESS_NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
-    Reason.CAPABILITY_MISSING: code_pb2.PERMISSION_DENIED,
-    Reason.SERVER_NOT_GRANTED: code_pb2.PERMISSION_DENIED,
-    Reason.AUDIENCE_NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
-    Reason.INVALID_REQUEST: code_pb2.INVALID_ARGUMENT,
-    Reason.NOT_FOUND: code_pb2.NOT_FOUND,
-    Reason.ALREADY_EXISTS: code_pb2.ALREADY_EXISTS,
-    Reason.SERVER_BUSY: code_pb2.ABORTED,
-    Reason.REQUEST_ID_REUSED: code_pb2.ALREADY_EXISTS,
-    Reason.NOT_IMPLEMENTED: code_pb2.UNIMPLEMENTED,
-    Reason.DEPENDENCY_UNAVAILABLE: code_pb2.UNAVAILABLE,
-    Reason.DEADLINE_EXCEEDED: code_pb2.DEADLINE_EXCEEDED,
-    Reason.INTERNAL: code_pb2.INTERNAL,
-    Reason.BMC_UNREACHABLE: code_pb2.UNAVAILABLE,
-    Reason.BMC_AUTH_FAILED: code_pb2.FAILED_PRECONDITION,
-    Reason.BMC_REFUSED: code_pb2.FAILED_PRECONDITION,
-    Reason.SERVER_POWERED_OFF: code_pb2.FAILED_PRECONDITION,
-    Reason.OUTCOME_UNKNOWN: code_pb2.UNKNOWN,
-    Reason.REQUEST_TOO_LARGE: code_pb2.RESOURCE_EXHAUSTED,
-    Reason.OVERLOADED: code_pb2.RESOURCE_EXHAUSTED,
-    Reason.RATE_LIMITED: code_pb2.RESOURCE_EXHAUSTED,
-    Reason.SESSION_INVALID: code_pb2.UNAUTHENTICATED,
-    Reason.ROLE_MISSING: code_pb2.PERMISSION_DENIED,
-    Reason.ORIGIN_NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
-    Reason.SIGN_IN_FAILED: code_pb2.UNAUTHENTICATED,
-    Reason.SECOND_FACTOR_REQUIRED: code_pb2.UNAUTHENTICATED,
-    Reason.KEY_NOT_ACTIVE: code_pb2.FAILED_PRECONDITION,
-    Reason.NOT_SET_UP: code_pb2.FAILED_PRECONDITION,
-    Reason.SHUTDOWN_NOT_SEEN: code_pb2.DEADLINE_EXCEEDED,
-    Reason.NOT_CANCELLABLE: code_pb2.FAILED_PRECONDITION,
-    Reason.CONSOLE_TAKEN: code_pb2.ABORTED,
-    Reason.BMC_UNSUPPORTED: code_pb2.FAILED_PRECONDITION,
-    Reason.EVENT_LOG_ERASED: code_pb2.ABORTED,
-    Reason.BOOT_TOKEN_USED: code_pb2.UNAUTHENTICATED,
-    Reason.IMAGE_DAMAGED: code_pb2.FAILED_PRECONDITION,
-    Reason.RESCUE_ACTIVE: code_pb2.FAILED_PRECONDITION,
-    Reason.RESCUE_NOT_ACTIVE: code_pb2.FAILED_PRECONDITION,
-    Reason.BOOT_NOT_SEEN: code_pb2.DEADLINE_EXCEEDED,
-    Reason.WRONG_SYSTEM: code_pb2.FAILED_PRECONDITION,
-    Reason.INSTALL_FAILED: code_pb2.ABORTED,
-    Reason.IP_NOT_MOVABLE: code_pb2.FAILED_PRECONDITION,
-    Reason.IP_ALREADY_THERE: code_pb2.FAILED_PRECONDITION,
-    Reason.IP_BUSY: code_pb2.ABORTED,
-    Reason.ROUTER_FAILED: code_pb2.UNAVAILABLE,
-    Reason.DNS_REFUSED: code_pb2.FAILED_PRECONDITION,
-    Reason.FORWARD_NOT_CONFIRMED: code_pb2.FAILED_PRECONDITION,
-    Reason.IP_NOT_BLOCKED: code_pb2.FAILED_PRECONDITION,
-    Reason.UNBLOCK_TOO_EARLY: code_pb2.FAILED_PRECONDITION,
-    Reason.IP_LISTED: code_pb2.FAILED_PRECONDITION,
-    Reason.MAIL_GATE_FAILED: code_pb2.UNAVAILABLE,
-    Reason.GATEWAY_UNAVAILABLE: code_pb2.UNAVAILABLE,
+_CODES: Mapping[int, int] = {
+    value.number: value.GetOptions().Extensions[reason_pb2.info].code
+    for value in Reason.DESCRIPTOR.values
+    if value.number != Reason.REASON_UNSPECIFIED
 }
 """The google.rpc.Code that each reason travels with."""
 

@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from services.runtime import reasons
 from services.runtime.access import (
     Audience,
     Rule,
@@ -198,6 +199,7 @@ class LayeredServer:
 
 def report(path: str, handler: Handler) -> Handler:
     """Failures become a google.rpc.Status, and nothing else reaches the caller."""
+    expected = reasons.expected(path)
 
     async def reported(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
@@ -220,6 +222,9 @@ def report(path: str, handler: Handler) -> Handler:
                 "A fault of ours. It is recorded; try again later.",
                 metadata={"request": request_id},
             )
+        if expected is not None and failure.reason not in expected:
+            # The caller is told all the same; the contract has to say it, or the service not.
+            log.error("undeclared reason", rpc=path, reason=Reason.Name(failure.reason))
         status = failure.status()
         await context.abort(
             _CODES[status.code],

@@ -63,7 +63,27 @@ SECRETS_DIR = os.environ.get("F2H_SECRETS_DIR", "/run/secrets")
 """Folder with one file a secret, named as the environment variable would be, in lower case."""
 
 
-class ServiceSettings(BaseSettings):
+class Settings(BaseSettings):
+    """Settings that name what is wrong with them."""
+
+    @classmethod
+    def load(cls) -> Self:
+        """Reads the settings, or exits with status 2 and a line for each wrong field."""
+        try:
+            return cls()
+        except ValidationError as error:
+            faults = [(str(fault["loc"][0]), fault["msg"]) for fault in error.errors()]
+        except SettingsError as error:
+            # A value that should be JSON and is not. The library's text may hold the value.
+            named = re.search(r'field "(\w+)"', str(error))
+            faults = [(named[1] if named else "", "must be JSON")]
+        prefix = cls.model_config.get("env_prefix", "")
+        for field, text in faults:
+            print(f"{prefix}{field.upper()}: {text}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class ServiceSettings(Settings):
     """The settings of a service: environment variables, and files for what is secret."""
 
     model_config = SettingsConfigDict(
@@ -96,19 +116,3 @@ class ServiceSettings(BaseSettings):
             for name, key in self.service_public_keys.items()
         }
         return PrincipalVerifier(self.public_keys(), clock, services)
-
-    @classmethod
-    def load(cls) -> Self:
-        """Reads the settings, or exits with status 2 and a line for each wrong field."""
-        try:
-            return cls()
-        except ValidationError as error:
-            faults = [(str(fault["loc"][0]), fault["msg"]) for fault in error.errors()]
-        except SettingsError as error:
-            # A value that should be JSON and is not. The library's text may hold the value.
-            named = re.search(r'field "(\w+)"', str(error))
-            faults = [(named[1] if named else "", "must be JSON")]
-        prefix = cls.model_config.get("env_prefix", "")
-        for field, text in faults:
-            print(f"{prefix}{field.upper()}: {text}", file=sys.stderr)
-        raise SystemExit(2)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edge import secrets
+from edge.options import Options, apply
 from edge.process import EdgeProcess
 from edge.render import Limit, render
 from lab import ca
@@ -107,6 +109,7 @@ class Variant:
     """Another edge before the same services, with something changed in its configuration."""
 
     public: Client
+    internal_port: int
     log: Path
 
     def failed_fetches(self) -> int:
@@ -116,11 +119,16 @@ class Variant:
 
 @contextmanager
 def variant(
-    edge: Edge, folder: Path, *changes: tuple[str, str], auth: Auth | None = None
+    edge: Edge,
+    folder: Path,
+    *changes: tuple[str, str],
+    auth: Auth | None = None,
+    options: Options | None = None,
 ) -> Iterator[Variant]:
-    """A second Envoy, with another auth if one is given.
+    """A second Envoy, with another auth if one is given, and what is switched on.
 
-    Each change is a part of the configuration, as JSON, and what to put in its place.
+    Each change is a part of the configuration, as JSON, and what to put in its place. Certificates
+    are those of `folder`/tls where that is there.
     """
     ports = [free_port() for _ in range(4)]
     config = json.loads(edge.config.read_text())
@@ -133,14 +141,17 @@ def variant(
             (lb,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
             lb["endpoint"]["address"]["socket_address"]["port_value"] = moved[cluster["name"]]
     config["admin"]["address"]["socket_address"]["port_value"] = ports[2]
+    if options is not None:
+        apply(config, options)
+        secrets.write(config, folder / "sds", folder / "tls")
     text = json.dumps(config)
     for right, wrong in changes:
         assert right in text
         text = text.replace(right, wrong)
     (folder / "envoy.json").write_text(text)
     with EdgeProcess(folder / "envoy.json", log=folder / "log", concurrency=1):
-        client = Client(ports[0])
-        yield Variant(client, folder / "log")
+        client = Client(ports[0], folder / "tls" if options and options.https else None)
+        yield Variant(client, ports[1], folder / "log")
         client.channel.close()
 
 

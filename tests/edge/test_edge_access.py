@@ -4,9 +4,9 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from tests.edge.conftest import Edge
-from tests.edge.contract import EXAMPLE, LISTENERS, RPCS, passes, rest
+from tests.edge.contract import EXAMPLE, RPCS, rest
 from tests.edge.stand_ins import GOOD_KEY, PRINCIPAL, REFUSAL, Answer
-from tools.contract import Rpc
+from tools.contract import LISTENERS, Rpc, passes
 
 
 def forms(*, passing: bool) -> list[ParameterSet]:

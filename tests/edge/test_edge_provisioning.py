@@ -7,8 +7,8 @@ from f2h.server_ops.v1 import netboot_pb2
 from google.api import httpbody_pb2
 
 from tests.edge.conftest import Edge
-from tests.edge.contract import RPCS, Audience, rest
-from tools.contract import Rpc
+from tests.edge.contract import RPCS, rest
+from tools.contract import Audience, Rpc
 
 NODES = [rpc for rpc in RPCS if rpc.rule and Audience.NODE in rpc.rule.audiences]
 OTHERS = [rpc for rpc in RPCS if rpc not in NODES]

@@ -216,6 +216,14 @@ def running(
         made.account(ACCOUNT)
         stack.simulated_image("rescue", "IMAGE_KIND_RESCUE")
         yield made
+    refuse_undeclared_reasons(stack.logs)
+
+
+def refuse_undeclared_reasons(logs: Path) -> None:
+    """Fails when a service answered with a reason that the contract does not say of the RPC."""
+    lines = [line for log in sorted(logs.glob("*.log")) for line in log.read_text().splitlines()]
+    undeclared = {line for line in lines if '"undeclared reason"' in line}
+    assert not undeclared, "\n".join(sorted(undeclared))
 
 
 @pytest.fixture(scope="session")

@@ -90,12 +90,11 @@ class Replicas:
         context = authorization_pb2.AttributeContext
         request = authorization_pb2.CheckRequest(
             attributes=context(
-                source=context.Peer(
-                    address=authorization_pb2.Address(
-                        socket_address=authorization_pb2.SocketAddress(address="203.0.113.4")
+                request=context.Request(
+                    http=context.HttpRequest(
+                        headers={"x-f2h-client": "203.0.113.4", **headers}, path=path
                     )
                 ),
-                request=context.Request(http=context.HttpRequest(headers=headers, path=path)),
                 context_extensions={"listener": "public"},
             )
         )

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.auth.audit.refusals import Refusals
 from services.auth.check.check import Attempt, Check, Passage
 from services.auth.sessions.cookie import session_text
+from services.runtime.call import CLIENT
 from services.runtime.errors import ApiError, retry_after
 from services.runtime.principal import HEADER
 
@@ -48,7 +49,7 @@ class AuthorizationServicer(authorization_pb2_grpc.AuthorizationServicer):
             path=http.path,
             listener=attributes.context_extensions.get("listener", ""),
             key=http.headers.get(API_KEY, ""),
-            address=attributes.source.address.socket_address.address,
+            address=http.headers.get(CLIENT, ""),
             session=session_text(http.headers.get("cookie", ""), secure=self._secure),
             certificate=attributes.source.principal,
             host=http.host,

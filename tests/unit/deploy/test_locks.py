@@ -69,14 +69,14 @@ def test_a_service_needs_nothing_beside_its_own_lock(service: str, tmp_path: Pat
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("lock", [*SERVICES, "gen"])
+@pytest.mark.parametrize("lock", [*SERVICES, "setup", "gen"])
 def test_what_is_shipped_is_what_is_tested(lock: str) -> None:
     tested = pins("dev")
     assert pins(lock)
     assert {name: tested.get(name) for name in pins(lock)} == pins(lock)
 
 
-@pytest.mark.parametrize("lock", [*SERVICES, "gen", "dev"])
+@pytest.mark.parametrize("lock", [*SERVICES, "setup", "gen", "dev"])
 def test_every_package_is_known_by_its_digest(lock: str) -> None:
     text = (LOCKS / f"{lock}.lock").read_text()
     packages = re.split(r"\n(?=[a-z0-9])", text)[1:]

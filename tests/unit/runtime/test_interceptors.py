@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+import structlog
 from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1 import key_pb2
@@ -355,6 +356,25 @@ def test_a_refusal_of_ours_is_told_as_it_is(grpc_channel: grpc.Channel, answer: 
 
     answer.do = fail
     assert refusal(grpc_channel, PUBLIC) == error.status()
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [(Reason.SERVER_BUSY, False), (Reason.IP_LISTED, True)]
+)
+async def test_a_reason_that_the_contract_does_not_say_of_the_rpc_is_logged(
+    reason: "Reason.ValueType", *, told: bool
+) -> None:
+    class Context:
+        async def abort(self, *_status: object) -> None:
+            raise grpc.aio.AbortError
+
+    async def refuse(_request: object, _context: object) -> None:
+        raise ApiError(reason, "No.")
+
+    with structlog.testing.capture_logs() as logs, pytest.raises(grpc.aio.AbortError):
+        await report(REBOOT, refuse)(REQUEST, Context())  # type: ignore[arg-type]
+    said = {"event": "undeclared reason", "rpc": REBOOT, "reason": Reason.Name(reason)}
+    assert [{**said, "log_level": "error"}] * told == logs
 
 
 # --- admit

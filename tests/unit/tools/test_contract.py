@@ -55,6 +55,23 @@ def test_an_rpc_without_a_comment_is_a_fault(protos: Path, tmp_path: Path) -> No
     assert [f for f in _faults(protos, tmp_path) if "comment" in f]
 
 
+def test_a_reason_that_follows_from_the_rule_is_not_said_again(
+    protos: Path, tmp_path: Path
+) -> None:
+    again = "call: [\n        KEY_REVOKED,"
+    _edit(protos, lambda text: text.replace("call: [", again, 1))
+    assert [f for f in _faults(protos, tmp_path) if "fails with KEY_REVOKED, which follows" in f]
+
+
+def test_an_operation_that_is_not_said_to_fail_is_a_fault(protos: Path, tmp_path: Path) -> None:
+    def without_failures(text: str) -> str:
+        start = text.index("      operation: [")
+        return text[:start] + text[text.index("]", start) + 1 :]
+
+    _edit(protos, without_failures)
+    assert [f for f in _faults(protos, tmp_path) if "what that fails with" in f]
+
+
 def test_a_rule_that_names_a_missing_field_is_a_fault(protos: Path, tmp_path: Path) -> None:
     _edit(protos, lambda text: text.replace('server_field: "hostname"', 'server_field: "host"'))
     assert [f for f in _faults(protos, tmp_path) if "server_field = 'host'" in f]

@@ -37,14 +37,9 @@ def question(
     **headers: str,
 ) -> authorization_pb2.CheckRequest:
     """What Envoy asks."""
-    sent = {**headers, **({} if key is None else {"x-api-key": key})}
+    sent = {"x-f2h-client": address, **headers, **({} if key is None else {"x-api-key": key})}
     return authorization_pb2.CheckRequest(
         attributes=authorization_pb2.AttributeContext(
-            source=authorization_pb2.AttributeContext.Peer(
-                address=authorization_pb2.Address(
-                    socket_address=authorization_pb2.SocketAddress(address=address)
-                )
-            ),
             request=authorization_pb2.AttributeContext.Request(
                 http=authorization_pb2.AttributeContext.HttpRequest(path=path, headers=sent)
             ),
