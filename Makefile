@@ -49,7 +49,7 @@ faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose 
 lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
 	ruff format --check .
 	ruff check .
-	mypy services tools lab edge tests bench
+	mypy services tools lab edge deploy tests bench
 	lint-imports --no-cache
 	buf lint gen/descriptor.binpb --config buf.yaml
 	python -m tools.breaking

@@ -13,7 +13,7 @@ import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from lab.process import Process
 from lab.stack import ROOT, SERVICES
 
 REBOOT_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0
+"""How long is tried again: after a start or a kill Podman's resolver is silent for some seconds."""
 AFTER_A_KILL_SECONDS = 8.0
 """For how long callers go on reading."""
 
@@ -69,7 +71,8 @@ class Trial:
 
             def call(verb: str, path: str, body: dict[str, Any]) -> Any:
                 # By the name that NOC services on the network `internal` use.
-                answer = noc.request(verb, path, json=body, extensions={"sni_hostname": "envoy"})
+                names = {"sni_hostname": "envoy"}
+                answer = _patiently(lambda: noc.request(verb, path, json=body, extensions=names))
                 if not answer.is_success:
                     raise Failed(f"{verb} {path}: {answer.text}")
                 return answer.json()
@@ -125,7 +128,8 @@ class Trial:
         begin = time.monotonic()
         with httpx.Client(headers=self._headers, timeout=20) as client:
             url = f"{self._url}/api/servers/{self._servers[number].hostname}/reboot"
-            answer = client.post(url)
+            once = {"Idempotency-Key": f"trial-{number}"}
+            answer = _patiently(lambda: client.post(url, headers=once))
             if not answer.is_success:
                 raise Failed(f"reboot: {answer.text}")
             name = answer.json()["name"]
@@ -210,6 +214,18 @@ class Trial:
 
     def _network(self, name: str) -> str:
         return f"{self._installation.project.name}_{name}"
+
+
+def _patiently(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """Makes a call that may be repeated, again as long as the answer is that it should be."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = call()
+        again = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        if not again or time.monotonic() > end:
+            return answer
+        print(f"  again, since {answer.json()['message']}", flush=True)
+        time.sleep(1.0)
 
 
 def _chunks(text: str) -> list[str]:

@@ -10,9 +10,14 @@ import yaml
 
 from lab.containers import bases
 from lab.containers.engine import Podman, Project
-from lab.stack import ROOT
+from lab.stack import ROOT, SERVICES
 
 HEALTHY_SECONDS = 90.0
+
+_ONE_QUESTION_AT_A_TIME = {"GRPC_DNS_RESOLVER": "native", "RES_OPTIONS": "single-request"}
+"""Of two questions that leave a container at the same moment, for A and AAAA, a network with a way
+out may lose one to its address translation, and the resolver then waits for seconds. Podman's
+resolver is beyond that translation; Docker's is in the container."""
 
 
 class Installation:
@@ -39,6 +44,9 @@ class Installation:
             (folder / name).mkdir()
         compose = yaml.safe_load((folder / "docker-compose.yml").read_text())
         self.services: Mapping[str, Any] = compose["services"]
+        override = {name: {"environment": _ONE_QUESTION_AT_A_TIME} for name in SERVICES}
+        text = yaml.safe_dump({"services": override})
+        (folder / "docker-compose.override.yml").write_text(text)
 
     def build(self) -> None:
         """Builds every image, and the official ones' stand-ins before. Raises EngineError."""

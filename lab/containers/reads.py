@@ -10,6 +10,8 @@ from typing import Self
 import httpx
 
 CALLERS = 4
+PAUSE_SECONDS = 0.03
+"""Between two calls: not more in all than one key may make."""
 
 
 @dataclass
@@ -57,3 +59,4 @@ class Reads:
                         how = repr(error)
                     self.answers[how] += 1
                     self.longest_seconds = max(self.longest_seconds, time.monotonic() - begin)
+                    time.sleep(PAUSE_SECONDS)
