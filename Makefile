@@ -16,11 +16,13 @@ MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio drop
 DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server iproute2 \
   bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd \
   chromium
+CONTAINERS := podman buildah runc netavark aardvark-dns iptables catatonit debootstrap
+COMPILE := uv pip compile -q --universal --generate-hashes pyproject.toml
 PROTOS := $(shell find protos -name '*.proto')
 # Folders of tests with packages of npm's.
 NPM := tests/contract/redocly tests/integration/oidc tests/integration/openapi
 
-.PHONY: help up lab down test faults lint format gen golden bench lock
+.PHONY: help up lab down test faults compose lint format gen golden bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,7 +50,7 @@ faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose 
 lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
 	ruff format --check .
 	ruff check .
-	mypy services tools lab edge tests bench
+	mypy services tools lab edge deploy tests bench
 	lint-imports --no-cache
 	buf lint gen/descriptor.binpb --config buf.yaml
 	python -m tools.breaking
@@ -68,17 +70,23 @@ bench: DEBIAN := wrk openipmi ipmitool freeipmi-tools fail2ban rbldnsd adns-tool
 bench: .venv/.installed gen/descriptor.binpb debian ## Measure, and write docs/benchmarks.md
 	python -m bench
 
+compose: DEBIAN := $(CONTAINERS)
+compose: .venv/.installed gen/descriptor.binpb debian ## Build the images, run docker-compose.yml on Podman and try it
+	python -m lab.containers
+
+# dev.lock has everything; what an image is made from is a part of it, at the same versions.
 lock: ## Pin the newest allowed versions in the lock files
-	uv pip compile -q --universal --generate-hashes --upgrade pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --upgrade pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) --upgrade --group dev -o requirements/dev.lock
+	for group in auth server_ops security setup gen; do \
+	  $(COMPILE) --group $$group -c requirements/dev.lock -o requirements/$$group.lock || exit 1; done
 
 .venv/bin/uv:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv || { echo 'The venv module is needed: apt-get install python3-venv' >&2; rm -rf .venv; exit 1; }
 	.venv/bin/python -m pip install --quiet uv==0.13.9
 
-.venv/.installed: .venv/bin/uv requirements-dev.lock
-	VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock
+.venv/.installed: .venv/bin/uv requirements/dev.lock
+	VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements/dev.lock
 	@touch $@
 
 %/node_modules/.installed: %/package-lock.json .venv/.installed tools/node_packages.py

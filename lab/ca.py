@@ -17,7 +17,9 @@ RENEWED_BEFORE = timedelta(days=30)
 NOC_SERVICE = "spiffe://f2hcloud/noc/make-up"
 """Whom the client certificate names."""
 
-_SERVER_NAMES = ("localhost", "127.0.0.1", "::1")
+_SERVER_NAMES = ("localhost", "envoy")
+"""This machine, and the edge as docker-compose.yml calls it."""
+_SERVER_ADDRESSES = ("127.0.0.1", "::1")
 
 
 def make(folder: Path, now: datetime | None = None) -> None:
@@ -115,8 +117,8 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 
 
 def _server_names() -> x509.SubjectAlternativeName:
-    names: list[x509.GeneralName] = [x509.DNSName(_SERVER_NAMES[0])]
-    names += [x509.IPAddress(ipaddress.ip_address(each)) for each in _SERVER_NAMES[1:]]
+    names: list[x509.GeneralName] = [x509.DNSName(each) for each in _SERVER_NAMES]
+    names += [x509.IPAddress(ipaddress.ip_address(each)) for each in _SERVER_ADDRESSES]
     return x509.SubjectAlternativeName(names)
 
 

@@ -1,5 +1,6 @@
 """The one place that constructs security."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -86,6 +87,27 @@ RECONNECT = (
 )
 """Services start in any order: one that is there again is found within a second."""
 
+ASK_AGAIN = (
+    "grpc.service_config",
+    json.dumps(
+        {
+            "methodConfig": [
+                {
+                    "name": [{"service": "f2h.server_ops.v1.AddressService"}],
+                    "retryPolicy": {
+                        "maxAttempts": 3,
+                        "initialBackoff": "0.05s",
+                        "maxBackoff": "0.5s",
+                        "backoffMultiplier": 2,
+                        "retryableStatusCodes": ["UNAVAILABLE"],
+                    },
+                }
+            ]
+        }
+    ),
+)
+"""Who has which address is only read: when the process dies that is asked, another one is."""
+
 
 @asynccontextmanager
 async def build(
@@ -94,7 +116,7 @@ async def build(
     """The server, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
     auth = grpc.aio.insecure_channel(settings.auth)
-    server_ops = grpc.aio.insecure_channel(settings.server_ops, RECONNECT)
+    server_ops = grpc.aio.insecure_channel(settings.server_ops, (*RECONNECT, ASK_AGAIN))
     private_key = Ed25519PrivateKey.from_private_bytes(settings.service_key)
     own_name = OwnName("security", PrincipalSigner(0, private_key, "security"), clock)
     inventory = GrpcInventory(server_ops, own_name)

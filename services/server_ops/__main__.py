@@ -12,6 +12,7 @@ from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
 from services.runtime.settings import KEY_BYTES
 from services.runtime.ssh import create_key
+from services.server_ops.adapters import durable
 from services.server_ops.bootstrap.service import SERVICES, build
 from services.server_ops.settings import ServerOpsSettings
 
@@ -43,6 +44,7 @@ def main() -> None:
     logs.configure("server_ops", settings.log_level)
     if sys.argv[1:] == ["migrate"]:
         migrate(settings.database_url, MIGRATIONS)
+        durable.migrate(settings.durable_url)
     else:
         asyncio.run(serve(settings))
 

@@ -1,6 +1,7 @@
 """The settings of server_ops: F2H_SERVER_OPS_*, and files for what is secret."""
 
 import base64
+import socket
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -37,8 +38,12 @@ class ServerOpsSettings(ServiceSettings):
     bmc_keys: dict[KeyNumber, Key] = Field(min_length=1)
     """Secret. The numbered keys that BMC credentials and webhooks' secrets are sealed with, each 32
     bytes, base64."""
-    instance: str = Field("server_ops-1", pattern="^[A-Za-z0-9_.-]{1,64}$")
-    """Names this process. Work under way is taken up by the process of the same name."""
+    instance: str = Field(
+        default_factory=socket.gethostname, pattern="^[A-Za-z0-9_.-]{1,64}$", validate_default=True
+    )
+    """Names this process, as no other does that shares its database: by default the host's name,
+    which a container has of its own. Work under way is taken up at once by the process of the same
+    name, and by another one when that stays away."""
     bmc_workers: int = Field(2, ge=1, le=64)
     """How many processes talk to BMCs; each BMC belongs to one of them."""
     redfish_trust: Literal["system", "anybody"] | FilePath = "system"

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sqlalchemy import create_engine, inspect
+
 from lab.stack import ROOT
+from services.server_ops.adapters import durable
+from tests.postgres import Postgres
 
 PROGRAM = """
 import asyncio, json, sys
@@ -55,3 +59,11 @@ def test_workflows_are_forgotten_and_one_that_is_halted_is_not_given_up(tmp_path
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert said == {"kept": [None, None, "one", "one"], "given_up": False}
+
+
+def test_its_tables_are_there_before_the_first_process_starts(postgres: Postgres) -> None:
+    url = postgres.new_database()
+    durable.migrate(url)
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    assert "workflow_status" in inspect(engine).get_table_names("dbos")
+    engine.dispose()

@@ -25,6 +25,14 @@ STEP_BACKOFF = 2.0
 """A step whose database is away is tried again for a minute and a half."""
 
 
+def migrate(url: str) -> None:
+    """Brings the system database at `url` to the form that this version of DBOS needs.
+
+    DBOS would do so at launch as well, where processes that start at once wait for one another.
+    """
+    DBOS.migrate(url)
+
+
 class DurableWorkflows:
     """Implements operations.workflow.Durable and starts workflows. One a process."""
 

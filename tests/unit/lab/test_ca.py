@@ -57,7 +57,7 @@ def test_the_names_are_those_that_are_called(folder: Path) -> None:
     assert names("client.pem").get_values_for_type(x509.UniformResourceIdentifier) == [
         ca.NOC_SERVICE
     ]
-    assert names("internal.pem").get_values_for_type(x509.DNSName) == ["localhost"]
+    assert names("internal.pem").get_values_for_type(x509.DNSName) == ["localhost", "envoy"]
     addresses = names("internal.pem").get_values_for_type(x509.IPAddress)
     assert [str(each) for each in addresses] == ["127.0.0.1", "::1"]
 

@@ -1,6 +1,7 @@
 import base64
 import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,3 +152,12 @@ def test_a_secret_may_stand_in_a_file(environment: Environment, tmp_path: Path) 
         (tmp_path / name.lower()).write_text(value + "\n")
     found = AuthSettings(_secrets_dir=tmp_path)
     assert found.peppers[1].key == bytes(range(32))
+
+
+def test_a_process_of_server_ops_is_called_as_its_host(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment(SERVER_OPS)
+    assert ServerOpsSettings.load().instance == socket.gethostname()
+    environment({**SERVER_OPS, "F2H_SERVER_OPS_INSTANCE": "not a name"})
+    assert "F2H_SERVER_OPS_INSTANCE" in complaint(ServerOpsSettings, capsys)
