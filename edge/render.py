@@ -14,6 +14,9 @@ import yaml
 
 SOURCE = Path(__file__).with_name("envoy.yaml")
 
+SECRETS = ("edge-certificate.yaml", "services-ca.yaml")
+"""Beside it: the files of what the edge shows the services, and trusts, which Envoy watches."""
+
 Address = tuple[str, int]
 """A host and a port."""
 
@@ -44,6 +47,7 @@ def render(
     upstreams: Mapping[str, Address],
     descriptor: Path,
     tls: Path,
+    services_tls: Path,
     images: Path,
     limits: Mapping[str, Limit] | None = None,
 ) -> None:
@@ -51,8 +55,9 @@ def render(
 
     `upstreams` has an address for each service of the configuration, by its cluster's name;
     `admin_port` is on the host that the configuration names (loopback); `tls` is the folder of the
-    internal listener's certificates, `images` that of the images that machines boot. `limits`
-    replaces those of the filters that it names. Raises RenderError.
+    internal listener's certificates, `services_tls` that of what the edge shows the services and
+    trusts, `images` that of the images that machines boot. `limits` replaces those of the filters
+    that it names. SECRETS are written beside it. Raises RenderError.
     """
     config = yaml.safe_load(SOURCE.read_text())
     resources = config["static_resources"]
@@ -74,6 +79,10 @@ def render(
     for cluster in resources["clusters"]:
         for endpoint in _endpoints(cluster):
             _set(endpoint["address"], addresses[cluster["name"]])
+        for source in _secret_sources(cluster):
+            source["path"] = str(target.absolute().with_name(Path(source["path"]).name))
+    for name in SECRETS:
+        _write_secret(SOURCE.with_name(name), target.with_name(name), services_tls.absolute())
     target.write_text(json.dumps(config, indent=1))
 
 
@@ -115,6 +124,28 @@ def _tls_files(listener: dict[str, Any]) -> list[dict[str, Any]]:
             context["validation_context"]["trusted_ca"],
         )
     ]
+
+
+def _secret_sources(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    if "transport_socket" not in cluster:
+        return []
+    context = cluster["transport_socket"]["typed_config"]["common_tls_context"]
+    configs = [
+        *context["tls_certificate_sds_secret_configs"],
+        context["combined_validation_context"]["validation_context_sds_secret_config"],
+    ]
+    return [config["sds_config"]["path_config_source"] for config in configs]
+
+
+def _write_secret(source: Path, target: Path, folder: Path) -> None:
+    discovered = yaml.safe_load(source.read_text())
+    [secret] = discovered["resources"]
+    content = secret.get("tls_certificate") or secret["validation_context"]
+    content["watched_directory"]["path"] = str(folder)
+    for file in content.values():
+        if "filename" in file:
+            file["filename"] = str(folder / Path(file["filename"]).name)
+    target.write_text(json.dumps(discovered, indent=1))
 
 
 def _limit(http_filter: dict[str, Any], limits: Mapping[str, Limit]) -> None:

@@ -21,11 +21,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from edge.process import EdgeProcess
 from edge.render import Limit, render
 from lab import ca
+from lab.ca import SERVICES
 from lab.ports import HOST, free_port, is_free
 from lab.process import Process
+from services.runtime.certificates import read
+from services.runtime.clock import system_clock
+from services.runtime.mutual_tls import channel_credentials, expecting
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = ("auth", "server_ops", "security")
 READY_SECONDS = 30.0
 
 
@@ -76,6 +79,8 @@ class Stack:
         self.secrets = self.run / "secrets"
         self.tls = self.run / "tls"
         """Certificates: ca.pem to trust, client.pem and client.key of a NOC service."""
+        self.services_tls = self.run / "services-tls"
+        """For "edge" and each service a folder of what it shows and trusts between them."""
         self.images = self.run / "images"
         """The files of images that machines boot."""
 
@@ -98,6 +103,15 @@ class Stack:
         """Host and port of a service's own gRPC server, past the edge."""
         return f"{HOST}:{getattr(self.ports, service)}"
 
+    def channel(self, service: str, as_: str = "edge") -> grpc.Channel:
+        """A channel to a service, past the edge.
+
+        `as_` is who shows a certificate: "edge" or a service. Raises CertificateError.
+        """
+        shown = read(self.services_tls / as_, system_clock())
+        credentials = channel_credentials(shown)
+        return grpc.secure_channel(self.address(service), credentials, expecting(service))
+
     def prepare(self) -> None:
         """Makes what is not there yet: folders, certificates, secrets, the databases' tables.
 
@@ -106,6 +120,7 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.images.mkdir(exist_ok=True)
         ca.make(self.tls)
+        ca.make_services(self.services_tls)
         for service in SERVICES:
             self._command(service, "create-secrets", str(self.secrets))
         for service in SERVICES:
@@ -147,6 +162,7 @@ class Stack:
             upstreams={service: (HOST, getattr(self.ports, service)) for service in SERVICES},
             descriptor=ROOT / "gen" / "descriptor.binpb",
             tls=self.tls,
+            services_tls=self.services_tls / "edge",
             images=self.images,
             limits=self.limits,
         )
@@ -161,7 +177,7 @@ class Stack:
     def wait_until_healthy(self, service: str) -> None:
         """Returns when the service says SERVING. Raises StackError with its last words."""
         process = self.processes[service]
-        with grpc.insecure_channel(self.address(service)) as channel:
+        with self.channel(service) as channel:
             ready = health_pb2_grpc.HealthStub(channel)
             try:
                 ready.Check(
@@ -240,6 +256,7 @@ class Stack:
         environment = {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
             "F2H_SECRETS_DIR": str(self.secrets),
+            f"{prefix}TLS": str(self.services_tls / service),
             f"{prefix}LISTEN": self.address(service),
             f"{prefix}PRINCIPAL_PUBLIC_KEYS": self._public_keys("principal"),
             f"{prefix}SERVICE_PUBLIC_KEYS": self._public_keys("service"),

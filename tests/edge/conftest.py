@@ -51,9 +51,12 @@ class Edge:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     folder = tmp_path_factory.mktemp("edge")
-    auth = Auth()
-    services = {"auth": auth.service, "server_ops": Service(), "security": Service()}
+    tls = folder / "services-tls"
     ca.make(folder / "tls")
+    ca.make_services(tls)
+    auth = Auth(tls / "auth")
+    others = {name: Service(tls / name) for name in ("server_ops", "security")}
+    services = {"auth": auth.service, **others}
     config, ports = folder / "envoy.json", [free_port() for _ in range(4)]
     (folder / "images").mkdir()
     render(
@@ -69,6 +72,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         },
         descriptor=DESCRIPTOR,
         tls=folder / "tls",
+        services_tls=tls / "edge",
         images=folder / "images",
         limits=LIMITS,
     )
