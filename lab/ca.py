@@ -94,27 +94,29 @@ def make(folder: Path, now: datetime | None = None) -> None:
     _write(folder / "ca.pem", [authority.certificate])
 
 
-def make_services(folder: Path, now: datetime | None = None) -> Authority | None:
-    """Makes the services' authority, and in a folder for each part what it shows and trusts.
+def make_services(folder: Path, now: datetime | None = None) -> None:
+    """Makes the services' authority and its certificates, unless they are there and last.
 
-    See services.runtime.certificates for the files. Nothing is done, and the answer is None, when
-    they are there and last.
+    There is a folder for each part of what it shows and trusts: see services.runtime.certificates.
     """
     now = now or datetime.now(UTC)
-    told = folder / AUTHORITIES
-    if _lasts(told, now):
-        return None
+    if not _lasts(folder / AUTHORITIES, now):
+        replace_services(folder, now)
+
+
+def replace_services(folder: Path, now: datetime) -> Authority:
+    """Does what make_services does, whatever is there, and answers with the authority."""
     authority = Authority("F2HCloud development CA of the services", now)
     for part in ("edge", *SERVICES):
         authority.issue_part(folder / part, part)
         trust(folder / part, authority)
     # Last, as above.
-    _write(told, [authority.certificate])
+    trust(folder, authority)
     return authority
 
 
 def trust(folder: Path, *authorities: Authority) -> None:
-    """Writes whom the part trusts that this folder belongs to."""
+    """Writes whom the part trusts whose folder this is."""
     _write(folder / AUTHORITIES, [each.certificate for each in authorities])
 
 

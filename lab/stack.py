@@ -24,7 +24,7 @@ from lab import ca
 from lab.ca import SERVICES
 from lab.ports import HOST, free_port, is_free
 from lab.process import Process
-from services.runtime.certificates import read
+from services.runtime.certificates import Shown, read
 from services.runtime.clock import system_clock
 from services.runtime.mutual_tls import channel_credentials, expecting
 
@@ -103,14 +103,18 @@ class Stack:
         """Host and port of a service's own gRPC server, past the edge."""
         return f"{HOST}:{getattr(self.ports, service)}"
 
-    def channel(self, service: str, as_: str = "edge") -> grpc.Channel:
-        """A channel to a service, past the edge.
+    def channel(self, service: str, as_: str = "edge", address: str = "") -> grpc.Channel:
+        """A channel to a service, past the edge, or to another process of it at `address`.
 
         `as_` is who shows a certificate: "edge" or a service. Raises CertificateError.
         """
-        shown = read(self.services_tls / as_, system_clock())
-        credentials = channel_credentials(shown)
-        return grpc.secure_channel(self.address(service), credentials, expecting(service))
+        credentials = channel_credentials(self.shown(as_))
+        address = address or self.address(service)
+        return grpc.secure_channel(address, credentials, expecting(service))
+
+    def shown(self, part: str) -> Shown:
+        """The certificate of "edge" or a service. Raises CertificateError."""
+        return read(self.services_tls / part, system_clock())
 
     def prepare(self) -> None:
         """Makes what is not there yet: folders, certificates, secrets, the databases' tables.

@@ -16,6 +16,9 @@ from services.runtime.interceptors import LayeredServer, Layers
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 
+CONNECTION_SECONDS = 3600
+"""After how long a client is asked to connect anew: who is not trusted any more is out by then."""
+
 log = structlog.get_logger()
 
 
@@ -26,6 +29,7 @@ def build(layers: Layers, add_services: Callable[[grpc.aio.Server], None]) -> gr
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             # Two processes must not answer on one port by accident: the second one fails to start.
             ("grpc.so_reuseport", 0),
+            ("grpc.max_connection_age_ms", CONNECTION_SECONDS * 1000),
         ],
     )
     add_services(cast("grpc.aio.Server", LayeredServer(server, layers)))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ class Edge:
     log: Path
     config: Path
     process: EdgeProcess
+    authority: ca.Authority
+    """Of the edge and the services."""
 
     def client(self, listener: str) -> Client:
         return {"public": self.public, "internal": self.internal}[listener]
@@ -50,10 +53,16 @@ class Edge:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    folder = tmp_path_factory.mktemp("edge")
+    with begun(tmp_path_factory.mktemp("edge")) as edge:
+        yield edge
+
+
+@contextmanager
+def begun(folder: Path, **options: int) -> Iterator[Edge]:
+    """An edge of its own; `options` are further ones of the stand-ins' gRPC servers."""
     tls = folder / "services-tls"
     ca.make(folder / "tls")
-    ca.make_services(tls)
+    authority = ca.replace_services(tls, datetime.now(UTC))
     auth = Auth(tls / "auth")
     others = {name: Service(tls / name) for name in ("server_ops", "security")}
     services = {"auth": auth.service, **others}
@@ -78,6 +87,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     )
     with ExitStack() as stack:
         for server in (auth, services["server_ops"], services["security"]):
+            server.options = [(f"grpc.{name}", value) for name, value in options.items()]
             stack.callback(server.stop)
             server.start()
         process = stack.enter_context(EdgeProcess(config, log=folder / "envoy.log", concurrency=1))
@@ -95,6 +105,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
             folder / "envoy.log",
             config,
             process,
+            authority,
         )
         eventually(edge.ready)
         eventually(edge.knows_token_keys)

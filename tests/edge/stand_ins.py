@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPSConnection
@@ -97,15 +97,24 @@ class _Server:
     def __init__(self, tls: Path) -> None:
         """`tls` is the folder of the certificate that it shows."""
         self.tls = tls
+        self.credentials: Callable[[], grpc.ServerCredentials | None] = lambda: server_credentials(
+            self.tls
+        )
+        """What it shows; None: nothing, it is spoken to in the clear."""
+        self.options: Sequence[tuple[str, int]] = ()
+        """Further options of its gRPC server."""
         self.address = ("127.0.0.1", free_port())
         self._server: grpc.Server | None = None
 
     def start(self) -> None:
-        self._server = grpc.server(futures.ThreadPoolExecutor(16))
+        self._server = grpc.server(futures.ThreadPoolExecutor(16), options=self.options)
         self.add_to(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), self._server)
-        credentials = server_credentials(self.tls)
-        assert self._server.add_secure_port("{}:{}".format(*self.address), credentials)
+        address = "{}:{}".format(*self.address)
+        if credentials := self.credentials():
+            assert self._server.add_secure_port(address, credentials)
+        else:
+            assert self._server.add_insecure_port(address)
         self._server.start()
 
     def stop(self) -> None:
