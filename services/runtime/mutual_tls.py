@@ -8,9 +8,12 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import structlog
 
 from services.runtime.certificates import Certificates, Shown
 from services.runtime.renewed_channel import RenewedChannel
+
+log = structlog.get_logger()
 
 Options = Sequence[tuple[str, str | int]]
 
@@ -23,6 +26,7 @@ def server_credentials(folder: Path) -> grpc.ServerCredentials:
     """
     certificates = Certificates(folder)
     served = certificates.current()
+    log.info("certificate", uri=served.uri, until=served.until.isoformat())
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
         nonlocal served
