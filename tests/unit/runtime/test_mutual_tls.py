@@ -13,8 +13,9 @@ from cryptography import x509
 
 from lab import ca
 from lab.ports import free_port
-from services.runtime import mutual_tls
+from services.runtime import mutual_tls, server
 from services.runtime.certificates import EDGE, read, service_uri
+from services.runtime.interceptors import Layers
 
 PATH = "/test.Service/Ask"
 TALK = "/test.Service/Talk"
@@ -209,3 +210,35 @@ async def test_without_a_folder_it_is_in_the_clear() -> None:
     async with mutual_tls.channel(None, "auth", address) as channel:
         await asyncio.wait_for(channel.channel_ready(), 10)
     await server.stop(None)
+
+
+async def test_a_connection_ends_in_time_and_its_calls_go_on(
+    authority: ca.Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that who is not trusted any more cannot stay for ever."""
+    monkeypatch.setattr(server, "CONNECTION_SECONDS", 1)
+    asked = Asked(tmp_path)
+    peers: set[str] = set()
+
+    async def answer(request: bytes, context: Any) -> bytes:
+        peers.add(context.peer())
+        return request
+
+    methods = {"Ask": grpc.unary_unary_rpc_method_handler(answer)}
+    methods["Talk"] = grpc.stream_stream_rpc_method_handler(asked.talk)
+    built = server.build(Layers(), lambda _to: None)
+    built.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", methods),))
+    built.add_secure_port(asked.address, mutual_tls.server_credentials(tmp_path / "auth"))
+    await built.start()
+    async with asked.channel() as channel:
+        talk = channel.stream_stream(TALK)()  # type: ignore[call-arg]
+        await talk.write(b"before")
+        assert await talk.read() == b"before"
+        async with asyncio.timeout(20):
+            while len(peers) < 3:
+                assert await asking(channel)(b"?") == b"?"
+        await talk.write(b"after")
+        assert await talk.read() == b"after"
+        await talk.done_writing()
+        assert await talk.code() == grpc.StatusCode.OK
+    await built.stop(None)
