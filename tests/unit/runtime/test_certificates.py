@@ -1,6 +1,8 @@
 """What a part of ours shows: read whole or not at all, and taken up again when it is renewed."""
 
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,8 @@ from services.runtime.certificates import (
     read,
     service_uri,
 )
+
+ROOT = Path(__file__).parents[3]
 
 NOW = datetime.now(UTC)
 
@@ -45,6 +49,18 @@ def test_what_fits_together_is_read(folder: Path) -> None:
         (folder / name).read_bytes() for name in FILES
     ]
     assert abs(shown.until - NOW - ca.VALID) < timedelta(seconds=1)
+
+
+def test_what_the_documentation_makes_is_read(tmp_path: Path) -> None:
+    [script] = re.findall(
+        r"```sh\n(.*?)```", (ROOT / "docs" / "security.md").read_text(), re.DOTALL
+    )
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True, capture_output=True)
+    for part in ("edge", *ca.SERVICES):
+        uri = EDGE if part == "edge" else service_uri(part)
+        shown = read(tmp_path / "services-tls" / part, datetime.now(UTC), uri)
+        [authority] = x509.load_pem_x509_certificates(shown.authorities)
+        x509.load_pem_x509_certificate(shown.certificate).verify_directly_issued_by(authority)
 
 
 def test_the_key_is_not_in_what_is_printed_of_it(folder: Path) -> None:
