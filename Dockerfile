@@ -40,7 +40,7 @@ USER f2h
 CMD ["python", "-c", "raise SystemExit('say which service: python -m services.auth, …')"]
 
 FROM envoyproxy/envoy:v1.40.0 AS edge
-COPY edge/envoy.yaml /etc/envoy/envoy.yaml
+COPY edge/envoy.yaml edge/edge-certificate.yaml edge/services-ca.yaml /etc/envoy/
 COPY --from=gen /src/gen/descriptor.binpb /etc/f2h/descriptor.binpb
 COPY --from=gen /src/edge/static /srv/f2h/static
 # A configuration that Envoy would refuse is no image.
