@@ -108,6 +108,7 @@ def empty(run: Path) -> Iterator[Target]:
     addresses = {"auth": (HOST, ports.auth), "server_ops": (HOST, ports.server_ops)}
     config = run / "empty.json"
     ca.make(run / "tls")
+    ca.make_services(run / "services-tls")
     render(
         config,
         public=(HOST, ports.public),
@@ -117,6 +118,7 @@ def empty(run: Path) -> Iterator[Target]:
         upstreams={**addresses, "security": addresses["server_ops"]},
         descriptor=ROOT / "gen" / "descriptor.binpb",
         tls=run / "tls",
+        services_tls=run / "services-tls" / "edge",
         images=run,
         static=run,
         limits=NO_LIMITS,
@@ -125,6 +127,7 @@ def empty(run: Path) -> Iterator[Target]:
     try:
         for role, (host, port) in addresses.items():
             command = [sys.executable, "-m", "bench.peers.empty", role, f"{host}:{port}"]
+            command.append(str(run / "services-tls" / role))
             processes.append(Process(role, command, run / f"empty_{role}.log", environment))
         with EdgeProcess(config, log=run / "empty_envoy.log", concurrency=1) as edge:
             url = _url(f"http://{HOST}:{ports.public}")

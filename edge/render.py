@@ -47,6 +47,7 @@ def render(
     upstreams: Mapping[str, Address],
     descriptor: Path,
     tls: Path,
+    services_tls: Path,
     images: Path,
     static: Path,
     limits: Mapping[str, Limit] | None = None,
@@ -56,10 +57,10 @@ def render(
 
     `upstreams` has an address for each service of the configuration, by its cluster's name;
     `admin_port` is on the host that the configuration names (loopback); `descriptor` is the one in
-    the folder of what was generated; `tls` is the folder of the edge's certificates, `images` that
-    of the images that machines boot, `static` that of what tools.static made. `limits` replaces
-    those of the filters that it names. What Envoy reads of certificates is written into the folder
-    `sds` beside `target`.
+    the folder of what was generated; `tls` is the folder of the edge's certificates, `services_tls`
+    that of what it shows the services and trusts, `images` that of the images that machines boot,
+    `static` that of what tools.static made. `limits` replaces those of the filters that it names.
+    What Envoy reads of certificates is written into the folder `sds` beside `target`.
 
     Raises RenderError.
     """
@@ -87,17 +88,17 @@ def render(
         for endpoint in _endpoints(cluster):
             _set(endpoint["address"], addresses[cluster["name"]])
     apply(config, options or Options())
-    _write(config, target, tls)
+    _write(config, target, tls, services_tls)
 
 
-def deploy(target: Path, options: Options, tls: Path) -> None:
+def deploy(target: Path, options: Options, tls: Path, services_tls: Path) -> None:
     """Writes edge/envoy.yaml with these options to `target`, and the folder `sds` beside it.
 
-    `tls` is the folder of the edge's certificates, as Envoy will see it.
+    `tls` and `services_tls` are folders of certificates, see `render`, as Envoy will see them.
     """
     config = _read()
     apply(config, options)
-    _write(config, target, tls)
+    _write(config, target, tls, services_tls)
 
 
 def _read() -> dict[str, Any]:
@@ -105,8 +106,9 @@ def _read() -> dict[str, Any]:
     return dict(json.loads(json.dumps(yaml.safe_load(SOURCE.read_text()))))
 
 
-def _write(config: dict[str, Any], target: Path, tls: Path) -> None:
-    secrets.write(config, target.absolute().parent / "sds", tls.absolute())
+def _write(config: dict[str, Any], target: Path, tls: Path, services_tls: Path) -> None:
+    inside = {"service": services_tls.absolute(), "services-ca": services_tls.absolute()}
+    secrets.write(config, target.absolute().parent / "sds", tls.absolute(), inside)
     target.write_text(json.dumps(config, indent=1))
 
 

@@ -5,7 +5,7 @@ of the watched folder is replaced by another one, as `mv` does it.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ _CERTIFICATES = "tls_certificate_sds_secret_configs"
 _AUTHORITY = "validation_context_sds_secret_config"
 
 
-def write(config: Any, folder: Path, tls: Path) -> None:
+def write(
+    config: Any, folder: Path, tls: Path, elsewhere: Mapping[str, Path] | None = None
+) -> None:
     """Writes NAME.json into `folder` for each secret NAME, and its path into the configuration.
 
-    A certificate is NAME.pem and NAME.key in the folder `tls`, an authority NAME.pem.
+    A certificate is NAME.pem and NAME.key in the folder `tls`, an authority NAME.pem; those that
+    `elsewhere` names are in the folder that it says. What has a path already keeps it.
     """
     folder.mkdir(exist_ok=True)
     for secret, resource in _secrets(config, tls):

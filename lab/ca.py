@@ -1,6 +1,11 @@
-"""A certificate authority for one machine: what an operator's own does for an installation."""
+"""Certificate authorities for one machine: what an operator's own do for an installation.
+
+`make` is that of the NOC's listener, `make_services` that of the edge and the services. They are
+two: what one of them signs opens nothing of the other's.
+"""
 
 import ipaddress
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from services.runtime.certificates import AUTHORITIES, CERTIFICATE, EDGE, KEY, service_uri
 from services.runtime.secret_files import replace
 
 VALID = timedelta(days=365)
@@ -17,9 +23,56 @@ RENEWED_BEFORE = timedelta(days=30)
 NOC_SERVICE = "spiffe://f2hcloud/noc/make-up"
 """Whom the client certificate names."""
 
+SERVICES = ("auth", "server_ops", "security")
+
 _SERVER_NAMES = ("localhost", "envoy")
 """This machine, and the edge as docker-compose.yml calls it."""
 _SERVER_ADDRESSES = ("127.0.0.1", "::1")
+
+Usage = Sequence[x509.ObjectIdentifier]
+"""What a certificate is good for."""
+
+SERVER: Usage = (ExtendedKeyUsageOID.SERVER_AUTH,)
+CLIENT: Usage = (ExtendedKeyUsageOID.CLIENT_AUTH,)
+
+
+class Authority:
+    """Signs certificates. Its key is kept in memory alone."""
+
+    def __init__(self, name: str, now: datetime) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._now = now
+        self.certificate = _sign(name, self._key, None, self._key, now)
+
+    def issue(
+        self,
+        certificate: Path,
+        key: Path,
+        san: x509.SubjectAlternativeName,
+        usage: Usage,
+        now: datetime | None = None,
+    ) -> None:
+        """Writes a new certificate and its key, mode 0600; `now` is when it was made."""
+        own = ec.generate_private_key(ec.SECP256R1())
+        issued = (self.certificate, san, usage)
+        signed = _sign(certificate.stem, own, issued, self._key, now or self._now)
+        pem = own.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        replace(key, pem.decode())
+        _write(certificate, [signed])
+
+    def issue_part(self, folder: Path, part: str, now: datetime | None = None) -> None:
+        """Writes the certificate and the key of a service, or of "edge", which nobody calls."""
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(EDGE)]
+        usage = CLIENT
+        if part != "edge":
+            names = [x509.UniformResourceIdentifier(service_uri(part)), x509.DNSName(part)]
+            usage = (*SERVER, *CLIENT)
+        san = x509.SubjectAlternativeName(names)
+        self.issue(folder / CERTIFICATE, folder / KEY, san, usage, now)
 
 
 def make(folder: Path, now: datetime | None = None) -> None:
@@ -32,38 +85,42 @@ def make(folder: Path, now: datetime | None = None) -> None:
     now = now or datetime.now(UTC)
     if _lasts(folder / "ca.pem", now):
         return
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _sign("F2HCloud development CA", ca_key, None, ca_key, now)
+    authority = Authority("F2HCloud development CA", now)
     for name, san, usage in (
-        ("public", _server_names(), ExtendedKeyUsageOID.SERVER_AUTH),
-        ("internal", _server_names(), ExtendedKeyUsageOID.SERVER_AUTH),
-        ("client", client_name(NOC_SERVICE), ExtendedKeyUsageOID.CLIENT_AUTH),
+        ("public", _server_names(), SERVER),
+        ("internal", _server_names(), SERVER),
+        ("client", client_name(NOC_SERVICE), CLIENT),
     ):
-        issue(folder, name, san, usage, ca=ca, ca_key=ca_key, now=now)
-    _write(folder / "clients-ca.pem", ca)
+        authority.issue(folder / f"{name}.pem", folder / f"{name}.key", san, usage)
+    _write(folder / "clients-ca.pem", [authority.certificate])
     # Last: as long as it is missing or old, all of them are made again, so that they fit together.
-    _write(folder / "ca.pem", ca)
+    _write(folder / "ca.pem", [authority.certificate])
 
 
-def issue(
-    folder: Path,
-    name: str,
-    san: x509.SubjectAlternativeName,
-    usage: x509.ObjectIdentifier,
-    *,
-    ca: x509.Certificate,
-    ca_key: ec.EllipticCurvePrivateKey,
-    now: datetime,
-) -> None:
-    """Writes NAME.pem and NAME.key, mode 0600."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    _write(folder / f"{name}.pem", _sign(name, key, (ca, san, usage), ca_key, now))
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    replace(folder / f"{name}.key", pem.decode())
+def make_services(folder: Path, now: datetime | None = None) -> None:
+    """Makes the services' authority and its certificates, unless they are there and last.
+
+    There is a folder for each part of what it shows and trusts: see services.runtime.certificates.
+    """
+    now = now or datetime.now(UTC)
+    if not _lasts(folder / AUTHORITIES, now):
+        replace_services(folder, now)
+
+
+def replace_services(folder: Path, now: datetime) -> Authority:
+    """Does what make_services does, whatever is there, and answers with the authority."""
+    authority = Authority("F2HCloud development CA of the services", now)
+    for part in ("edge", *SERVICES):
+        authority.issue_part(folder / part, part)
+        trust(folder / part, authority)
+    # Last, as above.
+    trust(folder, authority)
+    return authority
+
+
+def trust(folder: Path, *authorities: Authority) -> None:
+    """Writes whom the part trusts whose folder this is."""
+    _write(folder / AUTHORITIES, [each.certificate for each in authorities])
 
 
 def client_name(name: str) -> x509.SubjectAlternativeName:
@@ -74,7 +131,7 @@ def client_name(name: str) -> x509.SubjectAlternativeName:
 def _sign(
     name: str,
     key: ec.EllipticCurvePrivateKey,
-    issued: tuple[x509.Certificate, x509.SubjectAlternativeName, x509.ObjectIdentifier] | None,
+    issued: tuple[x509.Certificate, x509.SubjectAlternativeName, Usage] | None,
     ca_key: ec.EllipticCurvePrivateKey,
     now: datetime,
 ) -> x509.Certificate:
@@ -98,7 +155,7 @@ def _sign(
     if issued is not None:
         _, san, usage = issued
         builder = builder.add_extension(san, critical=False)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
     return builder.sign(ca_key, hashes.SHA256())
 
 
@@ -129,5 +186,6 @@ def _lasts(file: Path, now: datetime) -> bool:
     return certificate.not_valid_after_utc - now > RENEWED_BEFORE
 
 
-def _write(file: Path, certificate: x509.Certificate) -> None:
-    replace(file, certificate.public_bytes(serialization.Encoding.PEM).decode())
+def _write(file: Path, certificates: Iterable[x509.Certificate]) -> None:
+    pem = (each.public_bytes(serialization.Encoding.PEM).decode() for each in certificates)
+    replace(file, "".join(pem))

@@ -22,11 +22,14 @@ from edge.options import Options
 from edge.process import EdgeProcess
 from edge.render import Limit, render
 from lab import ca
+from lab.ca import SERVICES
 from lab.ports import HOST, free_port, is_free
 from lab.process import Process
+from services.runtime.certificates import Shown, read
+from services.runtime.clock import system_clock
+from services.runtime.mutual_tls import channel_credentials, expecting
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = ("auth", "server_ops", "security")
 READY_SECONDS = 30.0
 
 
@@ -79,6 +82,8 @@ class Stack:
         self.secrets = self.run / "secrets"
         self.tls = self.run / "tls"
         """Certificates: ca.pem to trust, client.pem and client.key of a NOC service."""
+        self.services_tls = self.run / "services-tls"
+        """For "edge" and each service a folder of what it shows and trusts between them."""
         self.images = self.run / "images"
         """The files of images that machines boot."""
 
@@ -101,6 +106,19 @@ class Stack:
         """Host and port of a service's own gRPC server, past the edge."""
         return f"{HOST}:{getattr(self.ports, service)}"
 
+    def channel(self, service: str, as_: str = "edge", address: str = "") -> grpc.Channel:
+        """A channel to a service, past the edge, or to another process of it at `address`.
+
+        `as_` is who shows a certificate: "edge" or a service. Raises CertificateError.
+        """
+        credentials = channel_credentials(self.shown(as_))
+        address = address or self.address(service)
+        return grpc.secure_channel(address, credentials, expecting(service))
+
+    def shown(self, part: str) -> Shown:
+        """The certificate of "edge" or a service. Raises CertificateError."""
+        return read(self.services_tls / part, system_clock())
+
     def prepare(self) -> None:
         """Makes what is not there yet: folders, certificates, secrets, the databases' tables.
 
@@ -109,6 +127,7 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.images.mkdir(exist_ok=True)
         ca.make(self.tls)
+        ca.make_services(self.services_tls)
         for service in SERVICES:
             self._command(service, "create-secrets", str(self.secrets))
         for service in SERVICES:
@@ -150,6 +169,7 @@ class Stack:
             upstreams={service: (HOST, getattr(self.ports, service)) for service in SERVICES},
             descriptor=ROOT / "gen" / "descriptor.binpb",
             tls=self.tls,
+            services_tls=self.services_tls / "edge",
             images=self.images,
             static=ROOT / "edge" / "static",
             limits=self.limits,
@@ -166,7 +186,7 @@ class Stack:
     def wait_until_healthy(self, service: str) -> None:
         """Returns when the service says SERVING. Raises StackError with its last words."""
         process = self.processes[service]
-        with grpc.insecure_channel(self.address(service)) as channel:
+        with self.channel(service) as channel:
             ready = health_pb2_grpc.HealthStub(channel)
             try:
                 ready.Check(
@@ -245,6 +265,7 @@ class Stack:
         environment = {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
             "F2H_SECRETS_DIR": str(self.secrets),
+            f"{prefix}TLS": str(self.services_tls / service),
             f"{prefix}LISTEN": self.address(service),
             f"{prefix}PRINCIPAL_PUBLIC_KEYS": self._public_keys("principal"),
             f"{prefix}SERVICE_PUBLIC_KEYS": self._public_keys("service"),

@@ -22,11 +22,12 @@ from f2h.server_ops.v1 import inventory_pb2
 from edge.options import MCP_PATH, Options
 from edge.process import EdgeError
 from lab import demo, machines
+from lab.ca import SERVICES
 from lab.fail2ban_sim import Fail2banSim
 from lab.node import HOST_SEEN, Node
 from lab.ports import HOST, is_free
 from lab.process import Process
-from lab.stack import ROOT, SERVICES, Ports, Stack, StackError, write_private
+from lab.stack import ROOT, Ports, Stack, StackError, write_private
 from services.runtime.access import CATALOGUE
 
 _BANNER = """
@@ -254,6 +255,7 @@ def _write_env(stack: Stack, key: str, password: str) -> Path:
         "F2H_CLIENT_CERT": str(stack.tls / "client.pem"),
         "F2H_CLIENT_KEY": str(stack.tls / "client.key"),
         "F2H_GRPC": f"{HOST}:{stack.ports.public}",
+        "F2H_SERVICES_TLS": str(stack.services_tls),
         **{f"F2H_{service.upper()}": stack.address(service) for service in SERVICES},
     }
     path = stack.run / "demo.env"

@@ -20,7 +20,9 @@ from services.runtime.errors import ApiError
 async def serve(settings: AuthSettings) -> None:
     """Serves until it is told to stop."""
     async with build(settings) as auth:
-        await server.serve(auth.server, settings.listen, SERVICES, settings.drain_seconds)
+        await server.serve(
+            auth.server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
+        )
 
 
 def main() -> int:

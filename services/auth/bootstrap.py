@@ -1,6 +1,6 @@
 """The one place that constructs auth."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -97,7 +97,8 @@ from services.auth.store.sign_in_throttle import SqlFailures
 from services.auth.store.users import SqlUsers
 from services.auth.tokens.create import CreateToken
 from services.auth.tokens.signing import Signing
-from services.runtime import server
+from services.runtime import mutual_tls, server
+from services.runtime.accept import Accept
 from services.runtime.access import rules
 from services.runtime.audit import Audit
 from services.runtime.background import Job, repeated
@@ -153,6 +154,25 @@ SERVICES = tuple(
 
 OPEN = frozenset({"/envoy.service.auth.v3.Authorization/Check"})
 """What the edge itself asks."""
+
+CALLED_BY: Mapping[str, frozenset[str]] = {
+    "server_ops": frozenset(
+        {
+            "/f2h.auth.v1.AuditService/RecordAttempt",
+            "/f2h.auth.v1.AuditService/RecordOutcome",
+            "/f2h.auth.v1.PolicyService/GetPolicy",
+            "/f2h.auth.v1.PrincipalService/RenewPrincipal",
+        }
+    ),
+    "security": frozenset(
+        {
+            "/f2h.auth.v1.AuditService/RecordAttempt",
+            "/f2h.auth.v1.AuditService/RecordOutcome",
+            "/f2h.auth.v1.PolicyService/GetPolicy",
+        }
+    ),
+}
+"""What the other services call."""
 
 FLUSH_SECONDS = 5.0
 """After how long counted uses of keys are written down."""
@@ -219,7 +239,7 @@ async def build(
     sealer = Sealer(settings.sealing_keys)
     digests = Digests(KeyRing(settings.dated_peppers(), clock))
     signing = Signing(KeyRing(settings.private_keys(), clock))
-    server_ops = grpc.aio.insecure_channel(settings.server_ops)
+    server_ops = mutual_tls.channel(settings.tls, "server_ops", settings.server_ops)
     inventory = inventory or GrpcInventory(server_ops, signing, clock)
     idle = timedelta(seconds=settings.session_idle_seconds)
     secure = settings.public_url.startswith("https:")
@@ -313,7 +333,15 @@ async def build(
             UserServicer(people.users, stores.users), to
         )
 
-    layers = Layers(report, identify, audit, Admit(own, open_paths=OPEN), validate, Grant(own))
+    layers = Layers(
+        report,
+        Accept(own, CALLED_BY, open_paths=OPEN, tls=settings.tls is not None),
+        identify,
+        audit,
+        Admit(own, open_paths=OPEN),
+        validate,
+        Grant(own),
+    )
     jobs: dict[float, Job] = {FLUSH_SECONDS: usage.flush, TIDY_SECONDS: partial(stores.tidy, clock)}
     try:
         async with repeated(*jobs.items()):

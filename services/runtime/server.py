@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import cast
 
 import grpc.aio
@@ -10,9 +11,13 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.runtime import mutual_tls
 from services.runtime.interceptors import LayeredServer, Layers
 
 MAX_MESSAGE_BYTES = 1024 * 1024
+
+CONNECTION_SECONDS = 3600
+"""After how long a client is asked to connect anew: who is not trusted any more is out by then."""
 
 log = structlog.get_logger()
 
@@ -24,6 +29,7 @@ def build(layers: Layers, add_services: Callable[[grpc.aio.Server], None]) -> gr
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             # Two processes must not answer on one port by accident: the second one fails to start.
             ("grpc.so_reuseport", 0),
+            ("grpc.max_connection_age_ms", CONNECTION_SECONDS * 1000),
         ],
     )
     add_services(cast("grpc.aio.Server", LayeredServer(server, layers)))
@@ -31,10 +37,15 @@ def build(layers: Layers, add_services: Callable[[grpc.aio.Server], None]) -> gr
 
 
 async def serve(
-    server: grpc.aio.Server, listen: str, services: Iterable[str], drain_seconds: float
+    server: grpc.aio.Server,
+    listen: str,
+    tls: Path | None,
+    services: Iterable[str],
+    drain_seconds: float,
 ) -> None:
     """Serves on `listen` until SIGTERM or SIGINT, then drains.
 
+    `tls` is the folder of its certificate, see services.runtime.certificates; None: in the clear.
     `services` are full names for health and reflection, which stand outside the layers and need
     no principal: they say only whether a service lives and what its contract is.
 
@@ -47,7 +58,10 @@ async def serve(
     reflection.enable_server_reflection(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
-    server.add_insecure_port(listen)
+    if tls is None:
+        server.add_insecure_port(listen)
+    else:
+        server.add_secure_port(listen, mutual_tls.server_credentials(tls))
     await server.start()
     for name in ["", *names]:
         await checker.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -3,13 +3,22 @@
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import AfterValidator, Base64Bytes, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    Base64Bytes,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from services.runtime.clock import Clock
+from services.runtime import certificates
+from services.runtime.clock import Clock, system_clock
 from services.runtime.networks import parse_address
 from services.runtime.principal import PrincipalVerifier
 
@@ -59,6 +68,13 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def is_on_this_machine(address: str) -> bool:
+    """Whether what is said to an Address stays on this machine."""
+    host = host_and_port(address)[0]
+    parsed = parse_address(host)
+    return host == "localhost" if parsed is None else parsed.is_loopback
+
+
 SECRETS_DIR = os.environ.get("F2H_SECRETS_DIR", "/run/secrets")
 """Folder with one file a secret, named as the environment variable would be, in lower case."""
 
@@ -83,17 +99,46 @@ class Settings(BaseSettings):
         raise SystemExit(2)
 
 
-class ServiceSettings(Settings):
+class Reached(Settings):
+    """How a service is reached. Its name is in the prefix: F2H_NAME_…"""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    # Before the addresses, which are looked at with it.
+    tls: Path | None = Field(None, validate_default=True)
+    """The folder of its certificate, see services.runtime.certificates. None: it is called, and
+    calls others, in the clear, on this machine alone."""
+    listen: Address
+    """Where its gRPC server listens."""
+
+    @classmethod
+    def name(cls) -> str:
+        """What the service is called."""
+        prefix = str(cls.model_config.get("env_prefix", ""))
+        return prefix.removeprefix("F2H_").removesuffix("_").lower()
+
+    @field_validator("tls")
+    @classmethod
+    def _is_its_own(cls, folder: Path | None) -> Path | None:
+        if folder is not None:
+            certificates.read(folder, system_clock(), certificates.service_uri(cls.name()))
+        return folder
+
+    @field_validator("listen", "auth", "server_ops", "security", check_fields=False)
+    @classmethod
+    def _is_not_in_the_clear(cls, address: str, info: ValidationInfo) -> str:
+        if info.data.get("tls", ...) is None and not is_on_this_machine(address):
+            raise ValueError("must be on this machine (127.0.0.1), unless tls is set")
+        return address
+
+
+class ServiceSettings(Reached):
     """The settings of a service: environment variables, and files for what is secret."""
 
     model_config = SettingsConfigDict(
         secrets_dir=SECRETS_DIR if os.path.isdir(SECRETS_DIR) else None,
-        extra="ignore",
-        hide_input_in_errors=True,
     )
 
-    listen: Address
-    """Where its gRPC server listens."""
     principal_public_keys: dict[KeyNumber, Key]
     """The numbered Ed25519 public keys that principals are verified with, 32 bytes each, base64."""
     service_public_keys: dict[ServiceName, Key] = {}

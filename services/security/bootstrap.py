@@ -20,7 +20,8 @@ from f2h.security.v1 import (
     spam_block_pb2_grpc,
 )
 
-from services.runtime import server
+from services.runtime import mutual_tls, server
+from services.runtime.accept import Accept
 from services.runtime.access import rules
 from services.runtime.audit import Audit
 from services.runtime.audit_client import AuditClient
@@ -115,8 +116,10 @@ async def build(
 ) -> AsyncIterator[grpc.aio.Server]:
     """The server, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
-    auth = grpc.aio.insecure_channel(settings.auth)
-    server_ops = grpc.aio.insecure_channel(settings.server_ops, (*RECONNECT, ASK_AGAIN))
+    auth = mutual_tls.channel(settings.tls, "auth", settings.auth)
+    server_ops = mutual_tls.channel(
+        settings.tls, "server_ops", settings.server_ops, (*RECONNECT, ASK_AGAIN)
+    )
     private_key = Ed25519PrivateKey.from_private_bytes(settings.service_key)
     own_name = OwnName("security", PrincipalSigner(0, private_key, "security"), clock)
     inventory = GrpcInventory(server_ops, own_name)
@@ -204,7 +207,9 @@ async def build(
             (TIDY_SECONDS, partial(_tidy, blocks, clock)),
             at_end=False,
         ):
-            layers = Layers(report, identify, audit, Admit(access), validate, Grant(access))
+            # No other service calls this one.
+            accept = Accept(access, {}, tls=settings.tls is not None)
+            layers = Layers(report, accept, identify, audit, Admit(access), validate, Grant(access))
             yield server.build(layers, add_services)
             await audit.settle()
     finally:

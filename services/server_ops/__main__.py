@@ -22,7 +22,9 @@ MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 async def serve(settings: ServerOpsSettings) -> None:
     """Serves until it is told to stop."""
     async with build(settings) as grpc_server:
-        await server.serve(grpc_server, settings.listen, SERVICES, settings.drain_seconds)
+        await server.serve(
+            grpc_server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
+        )
 
 
 def create_secrets(folder: Path) -> None:

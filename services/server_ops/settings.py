@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, FilePath, model_validator
+from pydantic import Field, FilePath, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import (
@@ -100,7 +100,7 @@ class ServerOpsSettings(ServiceSettings):
     """Name of the TSIG key that it shares with us."""
     dns_key_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
     """Algorithm of the TSIG key (RFC 8945 section 6)."""
-    dns_key: str = ""
+    dns_key: str = Field("", validate_default=True)
     """Secret. The TSIG key, base64. Required with dns_server."""
     dns_resolver: IpAndPort = ""
     """The resolver that names are looked up with, an IP address and a port; empty: this
@@ -127,14 +127,19 @@ class ServerOpsSettings(ServiceSettings):
         """For how long an operation is kept after its end."""
         return timedelta(days=self.operation_days)
 
+    @field_validator("dns_key")
+    @classmethod
+    def _is_there_and_long(cls, key: str, info: ValidationInfo) -> str:
+        if info.data.get("dns_server") and not _is_tsig_key(key):
+            raise ValueError("must be the base64 of 16 bytes at least, since dns_server is set")
+        return key
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if not self.durable_url:
             stem = self.database_url.removesuffix(".db")
             sqlite = self.database_url.startswith("sqlite")
             self.durable_url = f"{stem}-workflows.db" if sqlite else self.database_url
-        if self.dns_server and not _is_tsig_key(self.dns_key):
-            raise ValueError("dns_server needs dns_key, the base64 of 16 bytes at least")
         return self
 
 

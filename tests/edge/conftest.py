@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ class Edge:
     log: Path
     config: Path
     process: EdgeProcess
+    authority: ca.Authority
+    """Of the edge and the services."""
 
     def client(self, listener: str) -> Client:
         return {"public": self.public, "internal": self.internal}[listener]
@@ -52,10 +55,19 @@ class Edge:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    folder = tmp_path_factory.mktemp("edge")
-    auth = Auth()
-    services = {"auth": auth.service, "server_ops": Service(), "security": Service()}
+    with begun(tmp_path_factory.mktemp("edge")) as edge:
+        yield edge
+
+
+@contextmanager
+def begun(folder: Path, **options: int) -> Iterator[Edge]:
+    """An edge of its own; `options` are further ones of the stand-ins' gRPC servers."""
+    tls = folder / "services-tls"
     ca.make(folder / "tls")
+    authority = ca.replace_services(tls, datetime.now(UTC))
+    auth = Auth(tls / "auth")
+    others = {name: Service(tls / name) for name in ("server_ops", "security")}
+    services = {"auth": auth.service, **others}
     config, ports = folder / "envoy.json", [free_port() for _ in range(4)]
     (folder / "images").mkdir()
     render(
@@ -71,12 +83,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         },
         descriptor=DESCRIPTOR,
         tls=folder / "tls",
+        services_tls=tls / "edge",
         images=folder / "images",
         static=folder / "static",
         limits=LIMITS,
     )
     with ExitStack() as stack:
         for server in (auth, services["server_ops"], services["security"]):
+            server.options = [(f"grpc.{name}", value) for name, value in options.items()]
             stack.callback(server.stop)
             server.start()
         process = stack.enter_context(EdgeProcess(config, log=folder / "envoy.log", concurrency=1))
@@ -94,6 +108,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
             folder / "envoy.log",
             config,
             process,
+            authority,
         )
         eventually(edge.ready)
         eventually(edge.knows_token_keys)

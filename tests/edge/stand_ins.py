@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPSConnection
@@ -22,6 +22,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_status import rpc_status
 
 from lab.ports import free_port
+from services.runtime.mutual_tls import server_credentials
 from tests.edge.tokens import TOKEN_KEY, token_keys
 
 GOOD_KEY = "f2h.deadbeefcafebabe.right"
@@ -93,15 +94,27 @@ def by_key(request: authorization_pb2.CheckRequest) -> authorization_pb2.CheckRe
 class _Server:
     """A gRPC server on a port of its own, which it keeps when it is stopped and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Path) -> None:
+        """`tls` is the folder of the certificate that it shows."""
+        self.tls = tls
+        self.credentials: Callable[[], grpc.ServerCredentials | None] = lambda: server_credentials(
+            self.tls
+        )
+        """What it shows; None: nothing, it is spoken to in the clear."""
+        self.options: Sequence[tuple[str, int]] = ()
+        """Further options of its gRPC server."""
         self.address = ("127.0.0.1", free_port())
         self._server: grpc.Server | None = None
 
     def start(self) -> None:
-        self._server = grpc.server(futures.ThreadPoolExecutor(16))
+        self._server = grpc.server(futures.ThreadPoolExecutor(16), options=self.options)
         self.add_to(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), self._server)
-        assert self._server.add_insecure_port("{}:{}".format(*self.address))
+        address = "{}:{}".format(*self.address)
+        if credentials := self.credentials():
+            assert self._server.add_secure_port(address, credentials)
+        else:
+            assert self._server.add_insecure_port(address)
         self._server.start()
 
     def stop(self) -> None:
@@ -151,8 +164,8 @@ TALK = "/f2h.server_ops.v1.ConsoleService/AttachConsole"
 class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Answers every method with an empty message, unless `answer` says otherwise."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: Path) -> None:
+        super().__init__(tls)
         self.token_keys = token_keys(k1=TOKEN_KEY)
         self.fetches = 0
         """How often the edge itself asked for them."""
@@ -196,9 +209,9 @@ class Service(_Server, grpc.GenericRpcHandler):  # type: ignore[type-arg]
 class Auth(_Server, authorization_pb2_grpc.AuthorizationServicer):
     """Lets GOOD_KEY pass and refuses everything else, unless `answer` says otherwise."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.service = Service()
+    def __init__(self, tls: Path) -> None:
+        super().__init__(tls)
+        self.service = Service(tls)
         """KeyService and the others of auth, which answer where auth listens."""
         self.reset()
 

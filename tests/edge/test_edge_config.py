@@ -15,8 +15,13 @@ from google.rpc import status_pb2
 
 from edge.options import Options
 from edge.process import EdgeError, validate
+<<<<<<< HEAD
 from edge.render import SOURCE, Limit, RenderError, deploy, render
+=======
+from edge.render import SECRETS, SOURCE, Limit, RenderError, render
+>>>>>>> wt-mtls
 from lab import ca
+from services.runtime.certificates import service_uri
 from services.server_ops.operations import watch
 from services.server_ops.rpc import consoles
 from tests.edge.conftest import DESCRIPTOR, Edge
@@ -66,6 +71,7 @@ def render_to(target: Path, **changes: Any) -> None:
         "upstreams": UPSTREAMS,
         "descriptor": DESCRIPTOR,
         "tls": DESCRIPTOR.parent,
+        "services_tls": DESCRIPTOR.parent,
         "images": DESCRIPTOR.parent,
         "static": DESCRIPTOR.parent,
     }
@@ -293,6 +299,39 @@ def test_render_changes_addresses_and_files_only(tmp_path: Path) -> None:
     }
 
 
+def test_render_writes_what_envoy_watches_with_other_files_only(tmp_path: Path) -> None:
+    folder = DESCRIPTOR.parent
+    render_to(tmp_path / "envoy.json", services_tls=folder)
+    for name in SECRETS:
+        deployed = SOURCE.with_name(name).read_text()
+        expected = deployed.replace("/etc/f2h/services-tls", str(folder))
+        assert expected != deployed
+        assert json.loads((tmp_path / name).read_text()) == yaml.safe_load(expected)
+
+
+def test_the_edge_knows_each_service_by_its_own_name_and_shows_itself() -> None:
+    clusters = {each["name"]: each for each in CONFIG["static_resources"]["clusters"]}
+    assert clusters.keys() == {"edge", *UPSTREAMS}
+    assert "transport_socket" not in clusters["edge"], "it calls itself, on loopback"
+    for name in UPSTREAMS:
+        tls = clusters[name]["transport_socket"]["typed_config"]
+        context = tls["common_tls_context"]
+        judged = context["combined_validation_context"]
+        assert tls["sni"] == name
+        assert context["tls_params"]["tls_minimum_protocol_version"] == "TLSv1_3"
+        assert judged["default_validation_context"]["match_typed_subject_alt_names"] == [
+            {"san_type": "URI", "matcher": {"exact": service_uri(name)}}
+        ]
+        shown = context["tls_certificate_sds_secret_configs"]
+        for secret, file in zip(
+            (*shown, judged["validation_context_sds_secret_config"]), SECRETS, strict=True
+        ):
+            source = secret["sds_config"]["path_config_source"]
+            assert source == {"path": f"/etc/envoy/{file}"}
+            [resource] = yaml.safe_load(SOURCE.with_name(file).read_text())["resources"]
+            assert resource["name"] == secret["name"]
+
+
 @pytest.mark.parametrize("upstreams", [{}, {**UPSTREAMS, "billing": ("10.0.0.4", 4)}])
 def test_render_names_what_is_missing_or_unknown(
     tmp_path: Path, upstreams: Mapping[str, tuple[str, int]]
@@ -347,10 +386,20 @@ def test_envoy_takes_the_configuration(tmp_path: Path, tls: Path) -> None:
 
 
 def test_envoy_takes_the_file_as_it_is_deployed(tmp_path: Path, tls: Path) -> None:
+<<<<<<< HEAD
     target = tmp_path / "envoy.json"
     deploy(target, Options(), tls)
     generated = target.read_text().replace("/etc/f2h/descriptor.binpb", str(DESCRIPTOR.absolute()))
     target.write_text(generated.replace("/etc/f2h", str(DESCRIPTOR.parent.absolute() / "edge")))
+=======
+    target = tmp_path / "envoy.yaml"
+    target.write_text(
+        SOURCE.read_text()
+        .replace("/etc/f2h/descriptor.binpb", str(DESCRIPTOR.absolute()))
+        .replace("/etc/f2h/tls", str(tls))
+        .replace("/etc/envoy/", f"{SOURCE.parent.absolute()}/")
+    )
+>>>>>>> wt-mtls
     validate(target)
 
 

@@ -20,6 +20,7 @@ def config(folder: Path) -> Path:
     target = folder / "envoy.json"
     nowhere = ("127.0.0.1", 1)
     ca.make(folder / "tls")
+    ca.make_services(folder / "services-tls")
     render(
         target,
         public=("127.0.0.1", free_port()),
@@ -29,6 +30,7 @@ def config(folder: Path) -> Path:
         upstreams={"auth": nowhere, "server_ops": nowhere, "security": nowhere},
         descriptor=DESCRIPTOR,
         tls=folder / "tls",
+        services_tls=folder / "services-tls" / "edge",
         images=folder,
         static=folder,
     )

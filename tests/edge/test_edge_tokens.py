@@ -181,9 +181,9 @@ SOON = '"cache_duration": "30s"', '"cache_duration": "1s"'
 
 
 @pytest.fixture
-def auth() -> Iterator[Auth]:
+def auth(edge: Edge) -> Iterator[Auth]:
     """An auth of this test's own, not started: its keys change."""
-    made = Auth()
+    made = Auth(edge.auth.tls)
     yield made
     made.stop()
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -185,15 +186,26 @@ def reason(answer: httpx.Response) -> str:
     return str(infos[0]["reason"])
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What takes long to make, for all systems."""
+
+    run: Path
+    """The folder of a system that was never started."""
+    authority: ca.Authority
+    """Of the edge and the services."""
+
+
 @functools.cache
-def prepared() -> Path:
-    """The folder of a system that was never started: what takes long to make, for all of them."""
+def prepared() -> Prepared:
+    """Made once."""
     folder = Path(tempfile.mkdtemp(prefix="f2hcloud-prepared-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     stack = Stack(folder / "run", Ports.free())
+    authority = ca.replace_services(stack.services_tls, datetime.now(UTC))
     stack.prepare()
     stack.noc_key()
-    return stack.run
+    return Prepared(stack.run, authority)
 
 
 @contextmanager
@@ -206,7 +218,7 @@ def running(
     given = {**SETTINGS, **trust, **(settings or {})}
     copied = not any(name.endswith("DATABASE_URL") for name in given)
     if copied:
-        shutil.copytree(prepared(), folder / "run")
+        shutil.copytree(prepared().run, folder / "run")
     with (
         Stack(folder / "run", Ports.free(), given, prepared=copied, **options) as stack,
         ExitStack() as exits,

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from f2h.access.v1.principal_pb2 import Principal
 from google.protobuf.message import Message
 
+from lab.ca import SERVICES
 from services.runtime.access import CATALOGUE, Role
 from services.runtime.principal import HEADER, PrincipalSigner
 from tests.integration import calls
@@ -45,6 +46,23 @@ BY_PRINCIPAL = [rpc for rpc in GUARDED if rpc.rule and Audience.NODE not in rpc.
 """Machines have no principal; tests/integration/test_rescue.py refuses their tokens."""
 
 
+CALLED_BY_SERVICES = {
+    "/f2h.auth.v1.AuditService/RecordAttempt": {"server_ops", "security"},
+    "/f2h.auth.v1.AuditService/RecordOutcome": {"server_ops", "security"},
+    "/f2h.auth.v1.PolicyService/GetPolicy": {"server_ops", "security"},
+    "/f2h.auth.v1.PrincipalService/RenewPrincipal": {"server_ops"},
+    "/f2h.server_ops.v1.InventoryService/FilterOwned": {"auth"},
+    "/f2h.server_ops.v1.AddressService/LocateServer": {"security"},
+    "/f2h.server_ops.v1.AddressService/ListAddresses": {"security"},
+    "/f2h.server_ops.v1.EventService/PublishEvent": {"security"},
+}
+
+
+def callers(rpc: Rpc) -> set[str]:
+    """Whose certificate opens the RPC."""
+    return CALLED_BY_SERVICES.get(rpc.path, {"edge"})
+
+
 def name(rpc: Rpc) -> str:
     return rpc.path.rsplit("/", 1)[1]
 
@@ -66,7 +84,8 @@ class Cast:
     onlooker: dict[str, str]
     """E-mail address and password of a person who may only look."""
     internal: grpc.Channel
-    straight: dict[str, grpc.Channel]
+    straight: dict[tuple[str, str], grpc.Channel]
+    """To a service, for each whose certificate is shown."""
 
     def request(self, rpc: Rpc, **values: str) -> Message:
         """A request about this cast's own server and its address, unless it is about another."""
@@ -90,10 +109,15 @@ class Cast:
             calls.as_grpc(rpc, self.internal, message, headers),
         }
 
-    def refusal_straight(self, rpc: Rpc, headers: dict[str, str], **values: str) -> Refusal | None:
-        """How the service answers, past the edge."""
-        message = self.request(rpc, **values)
-        return calls.as_grpc(rpc, self.straight[calls.service_of(rpc)], message, headers)
+    def refusal_straight(self, rpc: Rpc, headers: dict[str, str], as_: str) -> Refusal | None:
+        """How the service answers, past the edge, who shows this certificate."""
+        channel = self.straight[calls.service_of(rpc), as_]
+        return calls.as_grpc(rpc, channel, self.request(rpc), headers)
+
+    def principal(self, audience: "Audience.ValueType") -> dict[str, str]:
+        """The header of a good principal of this kind."""
+        principal = Principal(audience=audience, expire_seconds=int(time.time()) + 60)
+        return {HEADER: signer_of(self.system.stack.secrets).sign(principal)}
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +150,7 @@ def cast(system: System) -> Iterator[Cast]:
     stack = system.stack
     internal = stack.internal_channel()
     straight = {
-        each: grpc.insecure_channel(stack.address(each))
-        for each in ("auth", "server_ops", "security")
+        (each, as_): stack.channel(each, as_) for each in SERVICES for as_ in ("edge", *SERVICES)
     }
     yield Cast(
         system=system,
@@ -290,7 +313,18 @@ def test_a_service_that_is_reached_past_the_edge_refuses_who_shows_no_good_princ
         {HEADER: forger.sign(principal)},
         {HEADER: signer_of(cast.system.stack.secrets).sign(late)},
     ):
-        refusal = cast.refusal_straight(rpc, headers)
+        for as_ in callers(rpc):
+            refusal = cast.refusal_straight(rpc, headers, as_)
+            assert refusal == Refusal("UNAUTHENTICATED", "PRINCIPAL_INVALID")
+
+
+@pytest.mark.parametrize("rpc", RPCS, ids=name)
+def test_a_service_refuses_whose_certificate_has_no_business_with_a_call(
+    cast: Cast, rpc: Rpc
+) -> None:
+    audience = rpc.rule.audiences[0] if rpc.rule else Audience.CUSTOMER
+    for as_ in {"edge", *SERVICES} - callers(rpc):
+        refusal = cast.refusal_straight(rpc, cast.principal(audience), as_)
         assert refusal == Refusal("UNAUTHENTICATED", "PRINCIPAL_INVALID")
 
 
@@ -299,10 +333,9 @@ def test_a_service_refuses_a_good_principal_of_another_kind(cast: Cast, rpc: Rpc
     if rpc.rule is None or Audience.FORWARDED in rpc.rule.audiences:
         return  # open to every kind, for what the principal itself names
     for audience in {Audience.CUSTOMER, Audience.NOC, Audience.SERVICE} - {*rpc.rule.audiences}:
-        principal = Principal(audience=audience, expire_seconds=int(time.time()) + 60)
-        headers = {HEADER: signer_of(cast.system.stack.secrets).sign(principal)}
-        refusal = cast.refusal_straight(rpc, headers)
-        assert refusal == Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
+        for as_ in callers(rpc):
+            refusal = cast.refusal_straight(rpc, cast.principal(audience), as_)
+            assert refusal == Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
 
 
 def _person(system: System, role: str) -> dict[str, str]:

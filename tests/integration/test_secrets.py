@@ -6,6 +6,7 @@ import httpx
 import pyotp
 import pytest
 
+from lab.ca import SERVICES
 from tests.integration.conftest import ACCOUNT, System
 
 
@@ -33,6 +34,8 @@ def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:
 
     stack = system.stack
     files = [each for each in stack.secrets.iterdir() if "public_keys" not in each.name]
+    private = [each for each in stack.run.rglob("*.key") if stack.secrets not in each.parents]
+    assert {each.parent.name for each in private} == {"tls", "edge", *SERVICES}
     canaries = {
         "the key": key.secret.split(".")[2],
         "the refused key": wrong.secret.split(".")[2],
@@ -40,12 +43,13 @@ def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:
         "the token": token.rpartition(".")[2],
         **person,
         **{each.name: each.read_text().strip() for each in files},
+        **{str(each): each.read_text().splitlines()[1] for each in private},
     }
     canaries["NOC key"] = stack.noc_key().split(".")[2]
     written = [
         each
         for each in stack.run.rglob("*")
-        if each.is_file() and not {stack.secrets, stack.tls} & {*each.parents}
+        if each.is_file() and not {stack.secrets, stack.tls, stack.services_tls} & {*each.parents}
     ]
     assert [each for each in written if each.suffix == ".db"]
     assert [each for each in written if each.suffix == ".log"]
@@ -60,7 +64,6 @@ def test_no_secret_is_anywhere_that_a_run_wrote(system: System) -> None:
             assert not found, f"{what} of {process.name} holds {found}"
     assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
     assert stack.secrets.stat().st_mode & 0o777 == 0o700
-    private = [each for each in stack.tls.iterdir() if each.suffix == ".key"]
     assert {each.stat().st_mode & 0o777 for each in private} == {0o600}
 
 

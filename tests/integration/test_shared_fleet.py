@@ -87,8 +87,8 @@ def pair(tmp_path: Path, postgres: Postgres) -> Iterator[Pair]:
         other = Process("server_ops-2", command, tmp_path / "other.log", environment)
         exits.callback(other.stop)
         channels = (
-            exits.enter_context(grpc.insecure_channel(stack.address("server_ops"))),
-            exits.enter_context(grpc.insecure_channel(address)),
+            exits.enter_context(stack.channel("server_ops")),
+            exits.enter_context(stack.channel("server_ops", address=address)),
         )
         grpc.channel_ready_future(channels[1]).result(20)
         yield Pair(system, other, channels, signer_of(stack.secrets))

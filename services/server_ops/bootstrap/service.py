@@ -31,7 +31,8 @@ from f2h.server_ops.v1 import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.runtime import server
+from services.runtime import mutual_tls, server
+from services.runtime.accept import Accept
 from services.runtime.access import rules
 from services.runtime.audit import Audit
 from services.runtime.audit_client import AuditClient
@@ -120,6 +121,18 @@ ASKED_BY = {
 }
 """The RPC that asks for operations of each kind."""
 
+CALLED_BY: Mapping[str, frozenset[str]] = {
+    "auth": frozenset({"/f2h.server_ops.v1.InventoryService/FilterOwned"}),
+    "security": frozenset(
+        {
+            "/f2h.server_ops.v1.AddressService/LocateServer",
+            "/f2h.server_ops.v1.AddressService/ListAddresses",
+            "/f2h.server_ops.v1.EventService/PublishEvent",
+        }
+    ),
+}
+"""What the other services call."""
+
 SERVICES = tuple(
     service.full_name
     for module in MODULES
@@ -163,7 +176,7 @@ async def build(
     }
     operating = Operating(ground, acts, changes, lease_store.living)
 
-    auth = grpc.aio.insecure_channel(settings.auth)
+    auth = mutual_tls.channel(settings.tls, "auth", settings.auth)
     layers, audit = _layers(settings, auth, clock)
 
     capabilities = {kind: ACCESS[path].capability for kind, path in ASKED_BY.items()}
@@ -224,7 +237,8 @@ def _layers(
     identify = Identify(ACCESS, verifier, PolicyCache(PolicyClient(auth).fetch))
     audit = Audit(ACCESS, AuditClient(auth))
     standing = Standing(PrincipalClient(auth).renew, verifier.verify, clock)
-    layers = (report, identify, audit, Admit(ACCESS), validate, Grant(ACCESS))
+    accept = Accept(ACCESS, CALLED_BY, tls=settings.tls is not None)
+    layers = (report, accept, identify, audit, Admit(ACCESS), validate, Grant(ACCESS))
     return Layers(*layers, standing=standing), audit
 
 

@@ -16,6 +16,7 @@ from f2h.access.v1.principal_pb2 import Principal
 from f2h.security.v1 import antihack_pb2, antihack_pb2_grpc
 
 from services.runtime.access import Audience
+from services.runtime.mutual_tls import channel_credentials, expecting
 from services.runtime.policy import Policy
 from services.runtime.principal import HEADER
 from services.security.adapters.fail2ban.codec import END
@@ -154,7 +155,11 @@ async def test_ten_thousand_unbans_at_once_are_answered_or_refused_and_hurt_nobo
     metadata = ((HEADER, signer_of(stack.secrets).sign(principal)),)
     request = antihack_pb2.UnbanAddressRequest(hostname=ONE, ip=BAD)
 
-    async with grpc.aio.insecure_channel(stack.address("security")) as channel:
+    async with grpc.aio.secure_channel(
+        stack.address("security"),
+        channel_credentials(stack.shown("edge")),
+        expecting("security"),
+    ) as channel:
         stub = antihack_pb2_grpc.AntihackServiceStub(channel)
 
         async def unban() -> str:

@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
 from lab import ca
+from services.runtime.certificates import EDGE, read, service_uri
 
 NOW = datetime.now(UTC)
 
@@ -75,6 +76,67 @@ def test_it_is_renewed_before_it_ends(folder: Path) -> None:
     assert before.keys() == after.keys()
     assert not [name for name in after if after[name] == before[name]]
     assert fits(folder)
+
+
+# --- Between the edge and the services
+
+
+PARTS = ("edge", *ca.SERVICES)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    ca.make_services(tmp_path / "parts", NOW)
+    return tmp_path / "parts"
+
+
+def all_content(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_each_part_has_a_folder_of_its_own_that_is_private(parts: Path) -> None:
+    for part in PARTS:
+        shown = read(parts / part, NOW)
+        assert shown.uri == (EDGE if part == "edge" else service_uri(part))
+        [trusted] = x509.load_pem_x509_certificates(shown.authorities)
+        certificate(parts / part / "service.pem").verify_directly_issued_by(trusted)
+        assert stat.S_IMODE((parts / part).stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in all_content(parts)} == {0o600}
+    assert len({(parts / part / "service.key").read_bytes() for part in PARTS}) == len(PARTS)
+    # The authority's own key is kept nowhere.
+    assert sorted(file.parent.name for file in parts.rglob("*.key")) == sorted(PARTS)
+
+
+def test_the_edge_is_no_server_and_a_service_is_both(parts: Path) -> None:
+    for part in PARTS:
+        extensions = certificate(parts / part / "service.pem").extensions
+        usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        assert ca.CLIENT[0] in usage
+        assert (ca.SERVER[0] in usage) == (part != "edge")
+
+
+def test_neither_authority_signs_for_the_other(folder: Path, parts: Path) -> None:
+    for signed, by in (
+        (folder / "client.pem", parts / "edge" / "services-ca.pem"),
+        (parts / "edge" / "service.pem", folder / "clients-ca.pem"),
+    ):
+        with pytest.raises((ValueError, InvalidSignature)):
+            certificate(signed).verify_directly_issued_by(certificate(by))
+
+
+def test_the_parts_are_made_once_and_renewed_together(parts: Path) -> None:
+    before = all_content(parts)
+    ca.make_services(parts, NOW + timedelta(days=300))
+    assert all_content(parts) == before
+    ca.make_services(parts, NOW + timedelta(days=340))
+    after = all_content(parts)
+    assert before.keys() == after.keys()
+    assert not [file for file in after if after[file] == before[file]]
+    for part in PARTS:
+        read(parts / part, NOW + timedelta(days=340))
+
+
+# --- A renewal that stops
 
 
 @pytest.mark.parametrize("name", ["internal.pem", "internal.key", "client.key", "clients-ca.pem"])

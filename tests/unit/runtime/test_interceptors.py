@@ -167,7 +167,7 @@ def refusal(
 # --- What the services are built with
 
 
-ORDER = ["report", "Identify", "Audit", "Admit", "validate", "Grant"]
+ORDER = ["report", "Accept", "Identify", "Audit", "Admit", "validate", "Grant"]
 
 
 @pytest.fixture

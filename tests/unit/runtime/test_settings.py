@@ -3,10 +3,12 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from lab import ca
 from services.auth.settings import AuthSettings
 from services.runtime.settings import ServiceSettings
 from services.security.settings import SecuritySettings
@@ -138,6 +140,19 @@ def test_a_wrong_value_stops_the_service_naming_the_field_and_not_showing_it(
         assert secret not in said
 
 
+@pytest.mark.parametrize("key", ["", "canary", base64.b64encode(bytes(15)).decode()])
+def test_a_dns_server_needs_a_key_that_is_long_enough(
+    environment: Environment, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    variables = {**SERVER_OPS, "F2H_SERVER_OPS_DNS_SERVER": "192.0.2.53:53"}
+    environment({**variables, "F2H_SERVER_OPS_DNS_KEY": key})
+    said = complaint(ServerOpsSettings, capsys)
+    assert said.startswith("F2H_SERVER_OPS_DNS_KEY: ")
+    assert "canary" not in said
+    environment({**variables, "F2H_SERVER_OPS_DNS_KEY": KEY})
+    assert ServerOpsSettings.load().dns_key == KEY
+
+
 def test_every_missing_field_has_its_line(
     environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,3 +176,65 @@ def test_a_process_of_server_ops_is_called_as_its_host(
     assert ServerOpsSettings.load().instance == socket.gethostname()
     environment({**SERVER_OPS, "F2H_SERVER_OPS_INSTANCE": "not a name"})
     assert "F2H_SERVER_OPS_INSTANCE" in complaint(ServerOpsSettings, capsys)
+
+
+# --- How services are reached
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Path:
+    """Folders of certificates, one for each part."""
+    ca.make_services(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [
+        (AuthSettings, "F2H_AUTH_LISTEN", "0.0.0.0:50051"),
+        (AuthSettings, "F2H_AUTH_LISTEN", "[::]:50051"),
+        (AuthSettings, "F2H_AUTH_LISTEN", "192.0.2.1:50051"),
+        (AuthSettings, "F2H_AUTH_LISTEN", "auth:50051"),
+        (AuthSettings, "F2H_AUTH_SERVER_OPS", "server_ops:50052"),
+        (ServerOpsSettings, "F2H_SERVER_OPS_AUTH", "auth:50051"),
+        (SecuritySettings, "F2H_SECURITY_AUTH", "192.0.2.1:50051"),
+        (SecuritySettings, "F2H_SECURITY_SERVER_OPS", "server_ops:50052"),
+    ],
+)
+def test_another_machine_is_not_spoken_to_in_the_clear(
+    environment: Environment,
+    capsys: pytest.CaptureFixture[str],
+    tls: Path,
+    settings: type[ServiceSettings],
+    name: str,
+    value: str,
+) -> None:
+    variables = {**AUTH, **SERVER_OPS, **SECURITY, name: value}
+    environment(variables)
+    assert complaint(settings, capsys).startswith(f"{name}: ")
+    environment({**variables, f"F2H_{settings.name().upper()}_TLS": str(tls / settings.name())})
+    assert settings.load().tls == tls / settings.name()
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1"])
+def test_this_machine_may_be_spoken_to_in_the_clear(environment: Environment, listen: str) -> None:
+    environment({**AUTH, "F2H_AUTH_LISTEN": listen})
+    assert AuthSettings.load().tls is None
+
+
+def test_a_folder_without_what_it_should_hold_stops_the_service(
+    environment: Environment, capsys: pytest.CaptureFixture[str], tls: Path
+) -> None:
+    def said(folder: Path) -> str:
+        environment({**AUTH, "F2H_AUTH_LISTEN": "0.0.0.0:50051", "F2H_AUTH_TLS": str(folder)})
+        text = complaint(AuthSettings, capsys)
+        assert text.startswith("F2H_AUTH_TLS: ")
+        assert len(text.splitlines()) == 1
+        return text
+
+    assert "service.pem cannot be read" in said(tls / "nowhere")
+    assert "service.pem names spiffe://f2hcloud/service/security" in said(tls / "security")
+    (tls / "auth" / "service.key").write_bytes((tls / "edge" / "service.key").read_bytes())
+    assert "service.key is not the key" in said(tls / "auth")
+    ca.replace_services(tls, datetime.now(UTC) - 2 * ca.VALID)
+    assert "service.pem does not count now: it ended" in said(tls / "auth")
