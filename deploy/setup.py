@@ -32,6 +32,9 @@ MADE_BY_SERVICES = (
 )
 """What their commands create-secrets have written when `finish` is run."""
 
+HTTPS_FILES = ("public.pem", "public.key")
+"""What https on the public listener is spoken with, where it is switched on."""
+
 PASSWORD_BYTES = 32
 
 
@@ -87,7 +90,8 @@ class Installation:
             ca.make(self.tls)
             print("The certificates in tls/ are of an authority made here, good for a trial.")
         self.tls.chmod(0o755)
-        for name in LISTENER_FILES:
+        spoken = [name for name in HTTPS_FILES if (self.tls / name).exists()]
+        for name in (*LISTENER_FILES, *spoken):
             _give(self.tls / name, ENVOY_USER, 0o400)
         if ours or not there:
             (self.tls / "ca.pem").chmod(0o444)  # for those who call the NOC's listener

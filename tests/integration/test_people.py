@@ -138,14 +138,17 @@ def test_a_person_makes_narrows_rotates_and_revokes_a_key(system: System, browse
 def test_a_page_of_another_site_can_use_nobodys_session(system: System, browser: Browser) -> None:
     browser.login(user(system))
     form = {"capabilities": ["antihack.us_unblock"]}
-    for origin in ("http://evil.example.net", "null", ""):
-        headers = {"Origin": origin} if origin else {}
-        # A form of such a page can send this type of content without asking.
-        content = json.dumps(form)
-        answer = browser.client.post(
-            "/api/keys", content=content, headers={"Content-Type": "text/plain", **headers}
-        )
-        assert (answer.status_code, reason(answer)) == (403, "ORIGIN_NOT_ALLOWED"), origin
+    # A form of such a page can send the first without asking, its script the second.
+    for kind, refused in (
+        ("text/plain", (415, "UNSUPPORTED_MEDIA_TYPE")),
+        (None, (403, "ORIGIN_NOT_ALLOWED")),
+        ("application/json", (403, "ORIGIN_NOT_ALLOWED")),
+    ):
+        for origin in ("http://evil.example.net", "null", ""):
+            headers = {"Origin": origin} if origin else {}
+            headers |= {"Content-Type": kind} if kind else {}
+            answer = browser.client.post("/api/keys", content=json.dumps(form), headers=headers)
+            assert (answer.status_code, reason(answer)) == refused, (kind, origin)
     assert browser.post("/api/keys", form).status_code == 200
     foreign = browser.post(
         "/api/auth/login",

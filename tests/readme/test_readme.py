@@ -47,11 +47,13 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ports]]
     ports = Ports.free()
     process = _up(folder, ports, free_port(socket.SOCK_DGRAM))
     env = folder / ".run" / "demo.env"
-    eventually(lambda: process.poll() is not None or env.exists(), 60)
-    assert process.poll() is None, process.stdout and process.stdout.read()
-    yield folder, ports
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    try:
+        eventually(lambda: process.poll() is not None or env.exists(), 120)
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        yield folder, ports
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     for port in vars(ports).values():
         socket.create_server((HOST, port)).close()  # Ctrl-C stopped everything
