@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ca
+from services.runtime.certificates import AUTHORITIES, CERTIFICATE, FILES
 from services.runtime.secret_files import write_once
 
 SERVICE_USER, ENVOY_USER, POSTGRES_USER = 10001, 101, 999
@@ -48,6 +49,7 @@ class Installation:
 
     secrets: Path
     tls: Path
+    services_tls: Path
 
     def folders(self) -> None:
         """Gives the folder of secrets to the services, which then make their own in it."""
@@ -72,6 +74,7 @@ class Installation:
         # None, until the operator has one: see docs/antispam.md.
         self._make("f2h_security_dnsbl_zone", "", SERVICE_USER)
         self._certificates()
+        self._certificates_of_services()
 
     def _make(self, name: str, text: str, reader: int) -> str:
         """Writes a file unless it is there, for one reader. Answers what is in it."""
@@ -96,6 +99,23 @@ class Installation:
         if ours or not there:
             (self.tls / "ca.pem").chmod(0o444)  # for those who call the NOC's listener
 
+    def _certificates_of_services(self) -> None:
+        parts = ("edge", *ca.SERVICES)
+        there = [part for part in parts if (self.services_tls / part / CERTIFICATE).exists()]
+        ours = (self.services_tls / AUTHORITIES).exists()
+        if there and not ours and len(there) < len(parts):
+            missing = ", ".join(sorted({*parts} - {*there}))
+            raise Incomplete(
+                f"services-tls/ has certificates of your own authority, but not {missing}"
+            )
+        if ours or not there:
+            ca.make_services(self.services_tls)
+        for part in parts:
+            user = ENVOY_USER if part == "edge" else SERVICE_USER
+            _give(self.services_tls / part, user, 0o500)
+            for name in FILES:
+                _give(self.services_tls / part / name, user, 0o400)
+
 
 def _give(path: Path, user: int, mode: int) -> None:
     os.chown(path, user, user)
@@ -108,8 +128,9 @@ def main() -> int:
     parser.add_argument("step", choices=["folders", "finish"])
     parser.add_argument("--secrets", type=Path, default=Path("/secrets"))
     parser.add_argument("--tls", type=Path, default=Path("/tls"))
+    parser.add_argument("--services-tls", type=Path, default=Path("/services-tls"))
     options = parser.parse_args()
-    installation = Installation(options.secrets, options.tls)
+    installation = Installation(options.secrets, options.tls, options.services_tls)
     try:
         getattr(installation, options.step)()
     except Incomplete as incomplete:

@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     settings = EdgeSettings.load()
-    deploy(folder / "envoy.json", settings.options(), settings.tls)
+    deploy(folder / "envoy.json", settings.options(), settings.tls, settings.services_tls)
 
 
 if __name__ == "__main__":

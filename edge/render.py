@@ -107,8 +107,8 @@ def _read() -> dict[str, Any]:
 
 
 def _write(config: dict[str, Any], target: Path, tls: Path, services_tls: Path) -> None:
-    inside = {"service": services_tls.absolute(), "services-ca": services_tls.absolute()}
-    secrets.write(config, target.absolute().parent / "sds", tls.absolute(), inside)
+    sds = target.absolute().parent / "sds"
+    secrets.write(config, sds, tls.absolute(), services_tls.absolute())
     target.write_text(json.dumps(config, indent=1))
 
 

@@ -5,49 +5,52 @@ of the watched folder is replaced by another one, as `mv` does it.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_CERTIFICATES = "tls_certificate_sds_secret_configs"
-_AUTHORITY = "validation_context_sds_secret_config"
+_INSIDE = frozenset({"service", "services-ca"})
+
+_FILES = {
+    "tls_certificate": {"certificate_chain": ".pem", "private_key": ".key"},
+    "validation_context": {"trusted_ca": ".pem"},
+}
 
 
-def write(
-    config: Any, folder: Path, tls: Path, elsewhere: Mapping[str, Path] | None = None
-) -> None:
+def write(config: Any, folder: Path, tls: Path, services_tls: Path) -> None:
     """Writes NAME.json into `folder` for each secret NAME, and its path into the configuration.
 
-    A certificate is NAME.pem and NAME.key in the folder `tls`, an authority NAME.pem; those that
-    `elsewhere` names are in the folder that it says. What has a path already keeps it.
+    A certificate is NAME.pem and NAME.key, an authority NAME.pem: what services are shown and
+    trusted by in the folder `services_tls`, the others in `tls`.
     """
     folder.mkdir(exist_ok=True)
-    for secret, resource in _secrets(config, tls):
+    for secret, kind in _secrets(config):
         name = secret["name"]
         secret["sds_config"] = {"path_config_source": {"path": str(folder / f"{name}.json")}}
-        resource |= {
+        there = services_tls if name in _INSIDE else tls
+        resource = {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
             "name": name,
+            kind: {
+                **{
+                    file: {"filename": str(there / name) + end}
+                    for file, end in _FILES[kind].items()
+                },
+                "watched_directory": {"path": str(there)},
+            },
         }
         (folder / f"{name}.json").write_text(json.dumps({"resources": [resource]}, indent=1))
 
 
-def _secrets(config: Any, tls: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Every place that names a secret, and what it is."""
+def _secrets(config: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every place that names a secret, and what kind of secret it is."""
     if isinstance(config, list):
         for each in config:
-            yield from _secrets(each, tls)
+            yield from _secrets(each)
     if isinstance(config, dict):
-        watched = {"watched_directory": {"path": str(tls)}}
-        for secret in config.get(_CERTIFICATES, []):
-            chain = {"filename": str(tls / f"{secret['name']}.pem")}
-            key = {"filename": str(tls / f"{secret['name']}.key")}
-            yield (
-                secret,
-                {"tls_certificate": {"certificate_chain": chain, "private_key": key, **watched}},
-            )
-        if secret := config.get(_AUTHORITY):
-            ca = {"filename": str(tls / f"{secret['name']}.pem")}
-            yield secret, {"validation_context": {"trusted_ca": ca, **watched}}
+        for secret in config.get("tls_certificate_sds_secret_configs", []):
+            yield secret, "tls_certificate"
+        if secret := config.get("validation_context_sds_secret_config"):
+            yield secret, "validation_context"
         for each in config.values():
-            yield from _secrets(each, tls)
+            yield from _secrets(each)

@@ -29,7 +29,9 @@ class EdgeSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="F2H_EDGE_", extra="ignore")
 
     tls: Path = Path("/etc/f2h/tls")
-    """The folder of certificates, as Envoy sees it."""
+    """The folder of the certificates of its listeners, as Envoy sees it."""
+    services_tls: Path = Path("/etc/f2h/services-tls")
+    """The folder of what it shows the services and trusts, see services.runtime.certificates."""
     https: bool = False
     """Whether the public listener speaks TLS, by public.pem and public.key in that folder."""
     https_port: Port = 443

@@ -22,12 +22,13 @@ import httpx
 from google.protobuf.json_format import MessageToDict
 
 from lab import demo
+from lab.ca import SERVICES
 from lab.containers.engine import EngineError, Podman
 from lab.containers.installation import Installation
 from lab.containers.reads import Reads
 from lab.ports import HOST, free_port
 from lab.process import Process
-from lab.stack import ROOT, SERVICES
+from lab.stack import ROOT
 
 REBOOT_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
+from lab.ca import SERVICES
 from lab.containers import bases
 from lab.containers.engine import Podman, Project
-from lab.stack import ROOT, SERVICES
+from lab.stack import ROOT
 
 HEALTHY_SECONDS = 90.0
 

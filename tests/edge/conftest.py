@@ -159,7 +159,8 @@ def variant(
     config["admin"]["address"]["socket_address"]["port_value"] = ports[2]
     if options is not None:
         apply(config, options)
-        secrets.write(config, folder / "sds", folder / "tls")
+        inside = edge.config.parent / "services-tls" / "edge"
+        secrets.write(config, folder / "sds", folder / "tls", inside)
     text = json.dumps(config)
     for right, wrong in changes:
         assert right in text

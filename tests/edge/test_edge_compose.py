@@ -12,17 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-<<<<<<< HEAD
 from deploy import setup
-=======
-<<<<<<< HEAD
->>>>>>> int2
 from edge.render import SOURCE
 from edge.settings import EdgeSettings
-=======
-from edge.render import SECRETS, SOURCE
-from services.runtime.certificates import FILES
->>>>>>> wt-mtls
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -88,8 +80,8 @@ def test_a_service_listens_where_envoy_looks(service: str) -> None:
     host, port = upstreams()[service]
     definition = PARTS[host]
     assert definition["environment"][f"F2H_{service.upper()}_LISTEN"] == f"0.0.0.0:{port}"
-<<<<<<< HEAD
-    assert definition["healthcheck"]["test"][-1] == str(port)
+    asked = ["CMD", "python", "-m", "services.runtime.health", service]
+    assert definition["healthcheck"]["test"] == asked
     assert set(definition["networks"]) & set(PARTS["envoy"]["networks"])
 
 
@@ -97,11 +89,6 @@ def test_a_service_listens_where_envoy_looks(service: str) -> None:
 def test_envoy_finds_every_replica(service: str) -> None:
     [cluster] = [each for each in CONFIG["static_resources"]["clusters"] if each["name"] == service]
     assert cluster["type"] == "STRICT_DNS", "LOGICAL_DNS would take one of them"
-=======
-    asked = ["CMD", "python", "-m", "services.runtime.health", service]
-    assert definition["healthcheck"]["test"] == asked
-    assert set(definition["networks"]) & set(COMPOSE["services"]["envoy"]["networks"])
->>>>>>> int2
 
 
 def test_only_the_public_listener_is_published_and_that_for_machines_where_it_is_said() -> None:
@@ -262,27 +249,15 @@ def test_the_certificates_of_the_edge_are_mounted() -> None:
 
 @pytest.mark.parametrize("part", ["envoy", *SERVICES])
 def test_each_part_has_its_own_certificate_and_no_other(part: str) -> None:
-    definition = COMPOSE["services"][part]
+    definition = PARTS[part]
     mounts = [mount.split(":") for mount in definition["volumes"]]
     name = "edge" if part == "envoy" else part
     [(source, folder, mode)] = [each for each in mounts if "services-tls" in each[0]]
     assert (source, mode) == (f"./services-tls/{name}", "ro")
-    if part != "envoy":
+    if part == "envoy":
+        assert Path(folder) == EdgeSettings().services_tls
+    else:
         assert definition["environment"][f"F2H_{part.upper()}_TLS"] == folder
-        return
-    for file in SECRETS:
-        [secret] = yaml.safe_load(SOURCE.with_name(file).read_text())["resources"]
-        content = secret.get("tls_certificate") or secret["validation_context"]
-        assert content.pop("watched_directory") == {"path": folder}
-        assert {Path(each["filename"]).parent for each in content.values()} == {Path(folder)}
-        assert {Path(each["filename"]).name for each in content.values()} <= {*FILES}
-
-
-def test_the_image_of_the_edge_has_what_envoy_watches_where_it_looks_for_it() -> None:
-    text = (ROOT / "Dockerfile").read_text()
-    [copied] = [line.split() for line in text.splitlines() if line.startswith("COPY edge/")]
-    assert copied[1:] == ["edge/envoy.yaml", *(f"edge/{name}" for name in SECRETS), "/etc/envoy/"]
-    assert "!edge/*.yaml" in (ROOT / ".dockerignore").read_text().splitlines()
 
 
 def test_images_that_machines_boot_are_where_both_look_for_them() -> None:

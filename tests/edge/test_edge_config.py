@@ -15,11 +15,7 @@ from google.rpc import status_pb2
 
 from edge.options import Options
 from edge.process import EdgeError, validate
-<<<<<<< HEAD
 from edge.render import SOURCE, Limit, RenderError, deploy, render
-=======
-from edge.render import SECRETS, SOURCE, Limit, RenderError, render
->>>>>>> wt-mtls
 from lab import ca
 from services.runtime.certificates import service_uri
 from services.server_ops.operations import watch
@@ -299,14 +295,18 @@ def test_render_changes_addresses_and_files_only(tmp_path: Path) -> None:
     }
 
 
-def test_render_writes_what_envoy_watches_with_other_files_only(tmp_path: Path) -> None:
-    folder = DESCRIPTOR.parent
-    render_to(tmp_path / "envoy.json", services_tls=folder)
-    for name in SECRETS:
-        deployed = SOURCE.with_name(name).read_text()
-        expected = deployed.replace("/etc/f2h/services-tls", str(folder))
-        assert expected != deployed
-        assert json.loads((tmp_path / name).read_text()) == yaml.safe_load(expected)
+def test_render_writes_what_envoy_watches(tmp_path: Path) -> None:
+    render_to(tmp_path / "envoy.json", services_tls=Path("/inside"), tls=Path("/outside"))
+    folders = {"service": "/inside", "services-ca": "/inside"}
+    written = {file.stem: json.loads(file.read_text()) for file in (tmp_path / "sds").iterdir()}
+    assert written.keys() == {"service", "services-ca", "internal", "clients-ca"}
+    for name, content in written.items():
+        [resource] = content["resources"]
+        secret = resource.get("tls_certificate") or resource["validation_context"]
+        folder = folders.get(name, "/outside")
+        assert resource["name"] == name
+        assert secret.pop("watched_directory") == {"path": folder}
+        assert {Path(each["filename"]).parent for each in secret.values()} == {Path(folder)}
 
 
 def test_the_edge_knows_each_service_by_its_own_name_and_shows_itself() -> None:
@@ -323,13 +323,8 @@ def test_the_edge_knows_each_service_by_its_own_name_and_shows_itself() -> None:
             {"san_type": "URI", "matcher": {"exact": service_uri(name)}}
         ]
         shown = context["tls_certificate_sds_secret_configs"]
-        for secret, file in zip(
-            (*shown, judged["validation_context_sds_secret_config"]), SECRETS, strict=True
-        ):
-            source = secret["sds_config"]["path_config_source"]
-            assert source == {"path": f"/etc/envoy/{file}"}
-            [resource] = yaml.safe_load(SOURCE.with_name(file).read_text())["resources"]
-            assert resource["name"] == secret["name"]
+        trusted = judged["validation_context_sds_secret_config"]
+        assert [each["name"] for each in (*shown, trusted)] == ["service", "services-ca"]
 
 
 @pytest.mark.parametrize("upstreams", [{}, {**UPSTREAMS, "billing": ("10.0.0.4", 4)}])
@@ -386,20 +381,11 @@ def test_envoy_takes_the_configuration(tmp_path: Path, tls: Path) -> None:
 
 
 def test_envoy_takes_the_file_as_it_is_deployed(tmp_path: Path, tls: Path) -> None:
-<<<<<<< HEAD
     target = tmp_path / "envoy.json"
-    deploy(target, Options(), tls)
+    ca.make_services(tmp_path / "inside")
+    deploy(target, Options(), tls, tmp_path / "inside" / "edge")
     generated = target.read_text().replace("/etc/f2h/descriptor.binpb", str(DESCRIPTOR.absolute()))
     target.write_text(generated.replace("/etc/f2h", str(DESCRIPTOR.parent.absolute() / "edge")))
-=======
-    target = tmp_path / "envoy.yaml"
-    target.write_text(
-        SOURCE.read_text()
-        .replace("/etc/f2h/descriptor.binpb", str(DESCRIPTOR.absolute()))
-        .replace("/etc/f2h/tls", str(tls))
-        .replace("/etc/envoy/", f"{SOURCE.parent.absolute()}/")
-    )
->>>>>>> wt-mtls
     validate(target)
 
 

@@ -29,7 +29,7 @@ def owners(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 @pytest.fixture
 def installation(tmp_path: Path, owners: dict[str, int]) -> Installation:
     """One whose services have made their secrets."""
-    made = Installation(tmp_path / "secrets", tmp_path / "tls")
+    made = Installation(tmp_path / "secrets", tmp_path / "tls", tmp_path / "services-tls")
     made.secrets.mkdir()
     made.tls.mkdir()
     made.folders()
