@@ -26,6 +26,12 @@ class Limit:
     per_second: int
 
 
+EVERY_TRACE = 10_000
+"""All of them, in hundredths of a per cent, as Envoy counts what it samples."""
+
+NOWHERE: Address = ("127.0.0.1", 9)
+"""Where nobody listens, and where nothing is sent: the port that discards (RFC 863)."""
+
 UNLIMITED = Limit(1_000_000_000, 1_000_000_000)
 """More than anybody can ask for."""
 
@@ -40,24 +46,32 @@ def render(
     public: Address,
     internal: Address,
     provisioning: Address,
+    metrics: Address,
     admin_port: int,
     upstreams: Mapping[str, Address],
     descriptor: Path,
     tls: Path,
     images: Path,
     limits: Mapping[str, Limit] | None = None,
+    traces: Address | None = None,
 ) -> None:
     """Writes edge/envoy.yaml with these addresses to `target`, as JSON, which Envoy reads too.
 
     `upstreams` has an address for each service of the configuration, by its cluster's name;
     `admin_port` is on the host that the configuration names (loopback); `tls` is the folder of the
     internal listener's certificates, `images` that of the images that machines boot. `limits`
-    replaces those of the filters that it names. Raises RenderError.
+    replaces those of the filters that it names. `traces` is the collector that every trace is sent
+    to; None: none is. Raises RenderError.
     """
     config = yaml.safe_load(SOURCE.read_text())
     resources = config["static_resources"]
     _set_port(config["admin"]["address"], admin_port)
-    listeners = {"public": public, "internal": internal, "provisioning": provisioning}
+    listeners = {
+        "public": public,
+        "internal": internal,
+        "provisioning": provisioning,
+        "metrics": metrics,
+    }
     _match("listener", resources["listeners"], set(listeners))
     for listener in resources["listeners"]:
         _set(listener["address"], listeners[listener["name"]])
@@ -69,7 +83,11 @@ def render(
             _limit(http_filter, limits or {})
             for mapping in http_filter["typed_config"].get("path_mappings", []):
                 mapping["file_path_prefix"] = f"{images.absolute()}/"
-    addresses = {"edge": public, **upstreams}
+    if traces:
+        sampling = {"name": "traces", "static_layer": {"tracing.random_sampling": EVERY_TRACE}}
+        config["layered_runtime"] = {"layers": [sampling]}
+    admin = (config["admin"]["address"]["socket_address"]["address"], admin_port)
+    addresses = {"edge": public, "admin": admin, "traces": traces or NOWHERE, **upstreams}
     _match("upstream", resources["clusters"], set(addresses))
     for cluster in resources["clusters"]:
         for endpoint in _endpoints(cluster):

@@ -23,6 +23,7 @@ from edge.render import Limit, render
 from lab import ca
 from lab.ports import HOST, free_port, is_free
 from lab.process import Process
+from services.runtime.settings import host_and_port
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("auth", "server_ops", "security")
@@ -45,7 +46,10 @@ class Ports:
     server_ops: int = 50052
     security: int = 50053
     metrics: int = 9290
-    """Where Prometheus reads; the port of ipmi_exporter."""
+    """Where Prometheus reads of server_ops, and of the fleet; the port of ipmi_exporter."""
+    auth_metrics: int = 9291
+    security_metrics: int = 9293
+    edge_metrics: int = 9902
 
     @classmethod
     def free(cls) -> Self:
@@ -66,6 +70,8 @@ class Stack:
     """The edge's limits, where they are not its own: by the name of the filter."""
     machines_see: str = HOST
     """The address of this machine for machines that boot."""
+    traces: str = ""
+    """The collector that every trace is sent to, host and port; empty: none is."""
     prepared: bool = False
     """Whether `prepare` was done for this folder, or for the one that it is a copy of."""
 
@@ -143,12 +149,14 @@ class Stack:
             public=(HOST, self.ports.public),
             internal=(HOST, self.ports.internal),
             provisioning=(HOST, self.ports.provisioning),
+            metrics=(HOST, self.ports.edge_metrics),
             admin_port=self.ports.admin,
             upstreams={service: (HOST, getattr(self.ports, service)) for service in SERVICES},
             descriptor=ROOT / "gen" / "descriptor.binpb",
             tls=self.tls,
             images=self.images,
             limits=self.limits,
+            traces=host_and_port(self.traces) if self.traces else None,
         )
         self.edge = EdgeProcess(config, log=self.logs / "envoy.log", concurrency=1)
         self.edge.start()
@@ -250,6 +258,9 @@ class Stack:
             "F2H_SERVER_OPS_MONITORING_ICMP": "false",
             "F2H_SERVER_OPS_MONITORING_TCP_PORT": "0",
             "F2H_SERVER_OPS_METRICS": f"{HOST}:{self.ports.metrics}",
+            "F2H_AUTH_METRICS": f"{HOST}:{self.ports.auth_metrics}",
+            "F2H_SECURITY_METRICS": f"{HOST}:{self.ports.security_metrics}",
+            f"{prefix}TRACES": self.traces,
             f"{prefix}DATABASE_URL": f"sqlite:///{self.run / service}.db",
         }
         for other in SERVICES:
