@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, Base64Bytes, Field, ValidationError
@@ -79,6 +79,13 @@ class ServiceSettings(BaseSettings):
     service_public_keys: dict[ServiceName, Key] = {}
     """The Ed25519 public keys of services that call in their own name, by the service's name."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    metrics: IpAndPort = ""
+    """Where Prometheus reads its figures, at /metrics: reachable for it alone, since it asks for no
+    credential. Empty: nowhere."""
+    traces: Address | Literal[""] = ""
+    """The collector that spans are sent to, OTLP over gRPC; empty: none."""
+    traces_ratio: float = Field(1.0, ge=0, le=1)
+    """The part of those traces that is sent which begin in this service; of calls the edge says."""
     drain_seconds: float = Field(5.0, ge=0, le=300)
     """How long calls under way may finish after SIGTERM."""
 

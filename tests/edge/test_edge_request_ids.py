@@ -1,4 +1,4 @@
-"""Every request has one id: in its answer, in the log, and in what auth and the services are told."""
+"""Every request has one id: in its answer, in the log, and in what auth and services are told."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_who_calls_does_not_choose_it(edge: Edge) -> None:
     answer = edge.public.rest("POST", REST_REBOOT, headers=CHOICES)
     assert CHOSEN not in answer.headers["x-request-id"]
     request_id, _ = native(edge, REBOOT, **CHOICES)
-    assert CHOSEN != request_id
+    assert request_id != CHOSEN
     for call in edge.services["server_ops"].seen:
         said = {name: str(value) for name, value in call.metadata.items()}
         assert not any(CHOSEN in value for value in said.values())
