@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS := 1
 MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio dropbear-bin jq kmod \
   fdisk mtools syslinux syslinux-common
 DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server iproute2 \
-  bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd
+  bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd prometheus
 PROTOS := $(shell find protos -name '*.proto')
 PROVIDER := tests/integration/oidc
 

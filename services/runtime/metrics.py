@@ -16,6 +16,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 from prometheus_client.core import Metric
@@ -37,19 +38,21 @@ class Metrics:
     """What every service counts. Instruments may be used by several threads at once."""
 
     def __init__(self, database: Database) -> None:
+        # Else half of what is read would be when each figure began, which nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         self.rpcs = RpcFigures(self.registry)
         self._runs = Counter(
             "f2h_background_runs",
             "Runs of background work, by outcome.",
-            ("job", "outcome"),
+            ("work", "outcome"),
             registry=self.registry,
         )
         self._success = Gauge(
             "f2h_background_last_success_timestamp_seconds",
             "When background work last ended well.",
-            ("job",),
+            ("work",),
             registry=self.registry,
         )
         self._audit = Histogram(
