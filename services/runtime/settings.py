@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, Base64Bytes, Field, ValidationError
@@ -36,7 +36,9 @@ KeyNumber = Annotated[int, Field(ge=0, le=65535)]
 
 ServiceName = Annotated[str, Field(pattern="^[a-z][a-z_]{0,31}$")]
 
-Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]
+_HOST_AND_PORT = r"[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}"
+
+Address = Annotated[str, Field(pattern=rf"^{_HOST_AND_PORT}$")]
 """A host and a port, "127.0.0.1:50051"."""
 
 
@@ -82,7 +84,7 @@ class ServiceSettings(BaseSettings):
     metrics: IpAndPort = ""
     """Where Prometheus reads its figures, at /metrics: reachable for it alone, since it asks for no
     credential. Empty: nowhere."""
-    traces: Address | Literal[""] = ""
+    traces: str = Field("", pattern=rf"^({_HOST_AND_PORT})?$")
     """The collector that spans are sent to, OTLP over gRPC; empty: none."""
     traces_ratio: float = Field(1.0, ge=0, le=1)
     """The part of those traces that is sent which begin in this service; of calls the edge says."""

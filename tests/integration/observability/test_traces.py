@@ -97,6 +97,19 @@ def test_a_reboot_is_one_trace_from_the_edge_to_the_bmc(traced: Traced) -> None:
     assert sent.attributes["f2h.bmc.command"] in {"POWER_CYCLE", "HARD_RESET"}
 
 
+def test_what_is_taken_up_after_a_crash_goes_on_with_the_trace(traced: Traced) -> None:
+    hostname = traced.system.server(traced.system.bmc())
+    key = traced.system.key(hostname)
+    answer = traced.system.rest("POST", f"/api/servers/{hostname}/reboot", key)
+    stack = traced.system.stack
+    # What the process has not yet sent to the collector goes with it.
+    stack.processes["server_ops"].kill()
+    stack.start_service("server_ops")
+    traced.system.finished(answer.json()["name"], key)
+    request_id = answer.headers["x-request-id"]
+    eventually(lambda: "operation end" in {s.span.name for s in traced.collector.of(request_id)})
+
+
 def test_an_error_names_its_trace_and_so_do_the_logs(traced: Traced) -> None:
     path = f"/api/servers/{traced.hostname}/power"
     answer = traced.system.rest("POST", path, traced.key, json={"action": "CYCLE"})
