@@ -21,7 +21,9 @@ async def serve(settings: AuthSettings) -> None:
     """Serves until it is told to stop."""
     with tracing.exported("auth", settings.traces, settings.traces_ratio):
         async with build(settings) as auth:
-            await server.serve(auth.server, settings.listen, SERVICES, settings.drain_seconds)
+            # Not where it is built: commands are run beside a service that has this address.
+            with auth.metrics.serve(settings.metrics):
+                await server.serve(auth.server, settings.listen, SERVICES, settings.drain_seconds)
 
 
 def main() -> int:

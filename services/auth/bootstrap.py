@@ -198,6 +198,7 @@ class Auth:
     """The parts of a built service that its commands and tests use."""
 
     server: grpc.aio.Server
+    metrics: AuthMetrics
     stores: Stores
     create_key: CreateKey
     accounts: ManageAccounts
@@ -310,8 +311,7 @@ async def build(
     try:
         async with repeated(*jobs.items(), ran=metrics.ran):
             built = server.build(layers, add_services)
-            with metrics.serve(settings.metrics):
-                yield Auth(built, stores, create_key, people.accounts, people.users)
+            yield Auth(built, metrics, stores, create_key, people.accounts, people.users)
             await audit.settle()
     finally:
         await people.provider.close()

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,6 +139,18 @@ def test_no_label_holds_a_secret_or_what_callers_choose(scraped: Scraped) -> Non
         assert "canary" not in said
         for text in (scraped.key.secret, scraped.key.id, scraped.hostname, "acme"):
             assert text not in said
+
+
+def test_a_command_of_auth_is_run_beside_the_service(scraped: Scraped) -> None:
+    stack = scraped.system.stack
+    done = subprocess.run(
+        [sys.executable, "-m", "services.auth", "audit-checkpoint"],
+        env=stack.environment("auth"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_listener_of_the_edge_leads_there(scraped: Scraped) -> None:
