@@ -15,7 +15,7 @@ MACHINES := openipmi ipmitool qemu-system-x86 ipxe-qemu busybox-static cpio drop
   fdisk mtools syslinux syslinux-common
 DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server iproute2 \
   bind9 bind9-dnsutils snmpd fail2ban nftables rbldnsd openssl \
-  chromium
+  chromium prometheus
 CONTAINERS := podman buildah runc netavark aardvark-dns iptables catatonit debootstrap
 COMPILE := uv pip compile -q --universal --generate-hashes pyproject.toml
 PROTOS := $(shell find protos -name '*.proto')

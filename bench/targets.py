@@ -114,6 +114,7 @@ def empty(run: Path) -> Iterator[Target]:
         public=(HOST, ports.public),
         internal=(HOST, ports.internal),
         provisioning=(HOST, ports.provisioning),
+        metrics=(HOST, ports.edge_metrics),
         admin_port=ports.admin,
         upstreams={**addresses, "security": addresses["server_ops"]},
         descriptor=ROOT / "gen" / "descriptor.binpb",

@@ -29,6 +29,12 @@ class Limit:
     per_second: int
 
 
+EVERY_TRACE = 10_000
+"""All of them, in hundredths of a per cent, as Envoy counts what it samples."""
+
+NOWHERE: Address = ("127.0.0.1", 9)
+"""Where nobody listens, and where nothing is sent: the port that discards (RFC 863)."""
+
 UNLIMITED = Limit(1_000_000_000, 1_000_000_000)
 """More than anybody can ask for."""
 
@@ -43,6 +49,7 @@ def render(
     public: Address,
     internal: Address,
     provisioning: Address,
+    metrics: Address,
     admin_port: int,
     upstreams: Mapping[str, Address],
     descriptor: Path,
@@ -52,6 +59,7 @@ def render(
     static: Path,
     limits: Mapping[str, Limit] | None = None,
     options: Options | None = None,
+    traces: Address | None = None,
 ) -> None:
     """Writes edge/envoy.yaml with these addresses to `target`, as JSON, which Envoy reads too.
 
@@ -60,14 +68,20 @@ def render(
     the folder of what was generated; `tls` is the folder of the edge's certificates, `services_tls`
     that of what it shows the services and trusts, `images` that of the images that machines boot,
     `static` that of what tools.static made. `limits` replaces those of the filters that it names.
-    What Envoy reads of certificates is written into the folder `sds` beside `target`.
+    What Envoy reads of certificates is written into the folder `sds` beside `target`. `traces` is
+    the collector that every trace is sent to; None: none is.
 
     Raises RenderError.
     """
     config = _read()
     resources = config["static_resources"]
     config["admin"]["address"]["socket_address"]["port_value"] = admin_port
-    listeners = {"public": public, "internal": internal, "provisioning": provisioning}
+    listeners = {
+        "public": public,
+        "internal": internal,
+        "provisioning": provisioning,
+        "metrics": metrics,
+    }
     _match("listener", resources["listeners"], set(listeners))
     for listener in resources["listeners"]:
         _set(listener["address"], listeners[listener["name"]])
@@ -82,7 +96,11 @@ def render(
                 mapping["file_path_prefix"] = f"{images.absolute()}/"
         for mapping in _static_mappings(listener):
             mapping["file_path_prefix"] = f"{static.absolute()}/"
-    addresses = {"edge": public, **upstreams}
+    if traces:
+        sampling = {"name": "traces", "static_layer": {"tracing.random_sampling": EVERY_TRACE}}
+        config["layered_runtime"] = {"layers": [sampling]}
+    admin = (config["admin"]["address"]["socket_address"]["address"], admin_port)
+    addresses = {"edge": public, "admin": admin, "traces": traces or NOWHERE, **upstreams}
     _match("upstream", resources["clusters"], set(addresses))
     for cluster in resources["clusters"]:
         for endpoint in _endpoints(cluster):

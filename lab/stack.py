@@ -28,6 +28,7 @@ from lab.process import Process
 from services.runtime.certificates import Shown, read
 from services.runtime.clock import system_clock
 from services.runtime.mutual_tls import channel_credentials, expecting
+from services.runtime.settings import host_and_port
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30.0
@@ -49,7 +50,10 @@ class Ports:
     server_ops: int = 50052
     security: int = 50053
     metrics: int = 9290
-    """Where Prometheus reads; the port of ipmi_exporter."""
+    """Where Prometheus reads of server_ops, and of the fleet; the port of ipmi_exporter."""
+    auth_metrics: int = 9291
+    security_metrics: int = 9293
+    edge_metrics: int = 9902
 
     @classmethod
     def free(cls) -> Self:
@@ -72,6 +76,8 @@ class Stack:
     """What is switched on at the edge."""
     machines_see: str = HOST
     """The address of this machine for machines that boot."""
+    traces: str = ""
+    """The collector that every trace is sent to, host and port; empty: none is."""
     prepared: bool = False
     """Whether `prepare` was done for this folder, or for the one that it is a copy of."""
 
@@ -165,6 +171,7 @@ class Stack:
             public=(HOST, self.ports.public),
             internal=(HOST, self.ports.internal),
             provisioning=(HOST, self.ports.provisioning),
+            metrics=(HOST, self.ports.edge_metrics),
             admin_port=self.ports.admin,
             upstreams={service: (HOST, getattr(self.ports, service)) for service in SERVICES},
             descriptor=ROOT / "gen" / "descriptor.binpb",
@@ -174,6 +181,7 @@ class Stack:
             static=ROOT / "edge" / "static",
             limits=self.limits,
             options=self.options,
+            traces=host_and_port(self.traces) if self.traces else None,
         )
         self.edge = EdgeProcess(config, log=self.logs / "envoy.log", concurrency=1)
         self.edge.start()
@@ -276,6 +284,9 @@ class Stack:
             "F2H_SERVER_OPS_MONITORING_ICMP": "false",
             "F2H_SERVER_OPS_MONITORING_TCP_PORT": "0",
             "F2H_SERVER_OPS_METRICS": f"{HOST}:{self.ports.metrics}",
+            "F2H_AUTH_METRICS": f"{HOST}:{self.ports.auth_metrics}",
+            "F2H_SECURITY_METRICS": f"{HOST}:{self.ports.security_metrics}",
+            f"{prefix}TRACES": self.traces,
             f"{prefix}DATABASE_URL": f"sqlite:///{self.run / service}.db",
         }
         for other in SERVICES:

@@ -11,7 +11,7 @@ from services.auth import commands, rotation
 from services.auth.bootstrap import SERVICES, build
 from services.auth.settings import AuthSettings
 from services.auth.store import MIGRATIONS
-from services.runtime import logs, server
+from services.runtime import logs, server, tracing
 from services.runtime.clock import system_clock
 from services.runtime.database import migrate
 from services.runtime.errors import ApiError
@@ -19,10 +19,13 @@ from services.runtime.errors import ApiError
 
 async def serve(settings: AuthSettings) -> None:
     """Serves until it is told to stop."""
-    async with build(settings) as auth:
-        await server.serve(
-            auth.server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
-        )
+    with tracing.exported("auth", settings.traces, settings.traces_ratio):
+        async with build(settings) as auth:
+            # Not where it is built: commands are run beside a service that has this address.
+            with auth.metrics.serve(settings.metrics):
+                await server.serve(
+                    auth.server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
+                )
 
 
 def main() -> int:

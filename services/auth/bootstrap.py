@@ -72,6 +72,7 @@ from services.auth.keys.rotate import RotateKey
 from services.auth.keys.secret import SESSION_PREFIX, KeyText, generate
 from services.auth.keys.update import UpdateKey
 from services.auth.keys.usage import Usage
+from services.auth.metrics import AuthMetrics
 from services.auth.rpc.accounts import AccountServicer
 from services.auth.rpc.audit import AuditServicer
 from services.auth.rpc.authorization import AuthorizationServicer
@@ -106,6 +107,8 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.database import Database
 from services.runtime.errors import ApiError
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
+from services.runtime.observing import Observe
+from services.runtime.outgoing import followed
 from services.runtime.policy import Policy, PolicyCache
 from services.runtime.quota import PerMinute
 from services.runtime.sealing import Sealer
@@ -220,6 +223,7 @@ class Auth:
     """The parts of a built service that its commands and tests use."""
 
     server: grpc.aio.Server
+    metrics: AuthMetrics
     stores: Stores
     create_key: CreateKey
     accounts: ManageAccounts
@@ -235,12 +239,13 @@ async def build(
 ) -> AsyncIterator[Auth]:
     """The service, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
+    metrics = AuthMetrics(database)
     stores = Stores.on(database, clock)
     sealer = Sealer(settings.sealing_keys)
     digests = Digests(KeyRing(settings.dated_peppers(), clock))
     signing = Signing(KeyRing(settings.private_keys(), clock))
     server_ops = mutual_tls.channel(settings.tls, "server_ops", settings.server_ops)
-    inventory = inventory or GrpcInventory(server_ops, signing, clock)
+    inventory = inventory or GrpcInventory(followed(server_ops), signing, clock)
     idle = timedelta(seconds=settings.session_idle_seconds)
     secure = settings.public_url.startswith("https:")
     checked, own = rules(*CHECKED), rules(*OWN)
@@ -286,19 +291,14 @@ async def build(
         settings, stores, digests, sealer, forget_session=check.forget_session, clock=clock
     )
 
-    async def policy(digest: bytes, _header: str) -> Policy:
-        content = await stores.keys.policy(digest)
-        if content is None:
-            raise ApiError(Reason.INTERNAL, "A policy is missing.")
-        return Policy.decode(PolicyMessage.FromString(content))
-
-    recorder = TrailRecorder(stores.trail)
+    recorder = metrics.recording(TrailRecorder(stores.trail))
     audit = Audit(own, recorder)
-    identify = Identify(
-        own,
-        settings.verifier(clock),
-        PolicyCache(policy),
-        open_paths=OPEN,
+    identify = Identify(own, settings.verifier(clock), _policies(stores.keys), open_paths=OPEN)
+    accept = Accept(own, CALLED_BY, open_paths=OPEN, tls=settings.tls is not None)
+    admit = Admit(own, open_paths=OPEN)
+    layers = Layers(
+        *(report, accept, identify, audit, admit, validate, Grant(own)),
+        observe=Observe(metrics.rpcs, own),
     )
 
     def add_services(to: grpc.aio.Server) -> None:
@@ -307,7 +307,7 @@ async def build(
         )
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(stores.trail, recorder), to)
         authorization_pb2_grpc.add_AuthorizationServicer_to_server(
-            AuthorizationServicer(check, refusals, secure=secure), to
+            AuthorizationServicer(check, refusals, metrics.checked, secure=secure), to
         )
         capability_pb2_grpc.add_CapabilityServiceServicer_to_server(CapabilityServicer(), to)
         key_pb2_grpc.add_KeyServiceServicer_to_server(
@@ -333,25 +333,26 @@ async def build(
             UserServicer(people.users, stores.users), to
         )
 
-    layers = Layers(
-        report,
-        Accept(own, CALLED_BY, open_paths=OPEN, tls=settings.tls is not None),
-        identify,
-        audit,
-        Admit(own, open_paths=OPEN),
-        validate,
-        Grant(own),
-    )
     jobs: dict[float, Job] = {FLUSH_SECONDS: usage.flush, TIDY_SECONDS: partial(stores.tidy, clock)}
     try:
-        async with repeated(*jobs.items()):
+        async with repeated(*jobs.items(), ran=metrics.ran):
             built = server.build(layers, add_services)
-            yield Auth(built, stores, create_key, people.accounts, people.users)
+            yield Auth(built, metrics, stores, create_key, people.accounts, people.users)
             await audit.settle()
     finally:
         await people.provider.close()
         await server_ops.close(None)
         await database.close()
+
+
+def _policies(keys: SqlKeys) -> PolicyCache:
+    async def policy(digest: bytes, _header: str) -> Policy:
+        content = await keys.policy(digest)
+        if content is None:
+            raise ApiError(Reason.INTERNAL, "A policy is missing.")
+        return Policy.decode(PolicyMessage.FromString(content))
+
+    return PolicyCache(policy)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -17,13 +18,27 @@ Job = Callable[[], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class Ran(Protocol):
+    """Is told of each run of a job."""
+
+    def __call__(self, job: str, *, well: bool) -> None:
+        """The job of this name ended, and whether it ended well."""
+        ...
+
+
+def _nobody(job: str, *, well: bool) -> None:
+    """Nobody wants to know."""
+
+
 @asynccontextmanager
-async def repeated(*jobs: tuple[float, Job], at_end: bool = True) -> AsyncIterator[None]:
+async def repeated(
+    *jobs: tuple[float, Job], at_end: bool = True, ran: Ran = _nobody
+) -> AsyncIterator[None]:
     """Does each job after so many seconds, again and again, and once more `at_end`.
 
-    A job that fails is logged, and done again when its time comes.
+    A job that fails is logged, and done again when its time comes. `ran` is told of each run.
     """
-    tasks = [asyncio.create_task(_repeat(seconds, job)) for seconds, job in jobs]
+    tasks = [asyncio.create_task(_repeat(seconds, job, ran)) for seconds, job in jobs]
     try:
         yield
     finally:
@@ -31,23 +46,34 @@ async def repeated(*jobs: tuple[float, Job], at_end: bool = True) -> AsyncIterat
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for _, job in jobs if at_end else ():
-            await _do(job)
+            await _do(job, ran)
 
 
-async def _repeat(seconds: float, job: Job) -> None:
+async def _repeat(seconds: float, job: Job, ran: Ran) -> None:
     while True:
         await asyncio.sleep(seconds)
-        await _do(job)
+        await _do(job, ran)
 
 
-async def _do(job: Job) -> None:
-    name = getattr(job, "__qualname__", "")
+async def _do(job: Job, ran: Ran = _nobody) -> None:
+    name = _name(job)
     try:
         await job()
+        ran(name, well=True)
+        return
     except NO_DATABASE as error:
         log.error("background work without a database", job=name, cause=type(error).__name__)
     except Exception:
         log.exception("background work failed", job=name)
+    ran(name, well=False)
+
+
+def _name(job: Job) -> str:
+    """What a job is called: as the function, or as the class of the object, that does it."""
+    work: object = job
+    while isinstance(work, partial):
+        work = work.func
+    return str(getattr(work, "__qualname__", type(work).__qualname__))
 
 
 class Apart:

@@ -15,7 +15,7 @@ CLIENT = "x-f2h-client"
 """The client's address. Set by the edge, which removes what a client wrote there."""
 
 REQUEST_ID = "x-request-id"
-"""Set by the edge on every call."""
+"""Set by the edge on every call: the id of its trace."""
 
 
 @dataclass(frozen=True)

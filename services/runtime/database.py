@@ -15,6 +15,7 @@ from sqlalchemy import (
     Executable,
     MetaData,
     NullPool,
+    QueuePool,
     Row,
     create_engine,
     event,
@@ -68,6 +69,11 @@ class Database:
         """A session in one transaction, committed at the end and rolled back on an exception."""
         async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def in_use(self) -> int:
+        """How many connections somebody has at this moment."""
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def close(self) -> None:
         """Closes every connection."""

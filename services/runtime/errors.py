@@ -51,8 +51,11 @@ class ApiError(Exception):
         self.violations = tuple(violations)
         self.retry_after_seconds = retry_after_seconds
 
-    def status(self) -> status_pb2.Status:
-        """This error as the google.rpc.Status that REST and gRPC callers get."""
+    def status(self, request_id: str = "") -> status_pb2.Status:
+        """This error as the google.rpc.Status that REST and gRPC callers get.
+
+        With the id of the request that it answers, if it answers one.
+        """
         info = error_details_pb2.ErrorInfo(
             reason=Reason.Name(self.reason), domain=DOMAIN, metadata=self.metadata
         )
@@ -72,6 +75,8 @@ class ApiError(Exception):
             delay = duration_pb2.Duration()
             delay.FromMilliseconds(round(self.retry_after_seconds * 1000))
             details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+        if request_id:
+            details.append(error_details_pb2.RequestInfo(request_id=request_id))
         return status_pb2.Status(
             code=_CODES[self.reason], message=self.message, details=[_pack(d) for d in details]
         )

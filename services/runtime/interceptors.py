@@ -1,5 +1,6 @@
 """What happens to every call before and after its handler, in this order:
 
+observe   it gets its id, is counted and timed, and is a part of a trace
 report    failures become a google.rpc.Status, and nothing else reaches the caller
 identify  the principal is verified: who calls, from where
 admit     audience, capability, role and network are enforced
@@ -20,7 +21,7 @@ from google.protobuf.message import Message
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from services.runtime import reasons
+from services.runtime import reasons, tracing
 from services.runtime.access import (
     Audience,
     Rule,
@@ -30,7 +31,6 @@ from services.runtime.access import (
     role_missing,
 )
 from services.runtime.call import (
-    REQUEST_ID,
     Call,
     Caller,
     current_call,
@@ -40,6 +40,7 @@ from services.runtime.call import (
 )
 from services.runtime.errors import ApiError, Violation, retry_after
 from services.runtime.networks import is_within
+from services.runtime.observing import Observe, failed
 from services.runtime.policy import PolicyCache
 from services.runtime.principal import HEADER, PrincipalVerifier
 from services.runtime.standing import Standing
@@ -70,9 +71,15 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 class Layers:
     """Layers for every RPC of a server, the first one outermost."""
 
-    def __init__(self, *layers: Layer, standing: Standing | None = None) -> None:
-        """`standing` ends the streams of callers who may no more; None: there are no streams."""
+    def __init__(
+        self, *layers: Layer, standing: Standing | None = None, observe: Observe | None = None
+    ) -> None:
+        """`standing` ends the streams of callers who may no more; None: there are no streams.
+
+        `observe` stands around all of them; None: nobody observes.
+        """
         self.layers = layers
+        self.observe = observe
         self._standing = standing
 
     def around(self, path: str, handler: Any) -> Any:
@@ -86,15 +93,23 @@ class Layers:
         Raises TypeError for an RPC that takes a stream and answers with one message: there is none.
         """
         if handler.unary_unary is not None:
-            return handler._replace(unary_unary=self._layered(path, handler.unary_unary))
+            layered = self._layered(path, handler.unary_unary)
+            if self.observe is not None:
+                layered = self.observe.unary(path, layered)
+            return handler._replace(unary_unary=layered)
         if self._standing is None or handler.stream_unary is not None:
             raise TypeError(f"{path} is a stream, and no layer guards it")
         if handler.unary_stream is not None:
             begin = self._layered(path, handler.unary_stream)
-            return handler._replace(unary_stream=_streamed(path, begin, self._standing))
-        return handler._replace(
-            stream_stream=self._conversation(path, handler.stream_stream, self._standing)
-        )
+            stream = self._observed(path, _streamed(path, begin, self._standing))
+            return handler._replace(unary_stream=stream)
+        conversation = self._conversation(path, handler.stream_stream, self._standing)
+        return handler._replace(stream_stream=self._observed(path, conversation))
+
+    def _observed(
+        self, path: str, stream: Callable[[Any, Any], AsyncGenerator[Any, None]]
+    ) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:
+        return stream if self.observe is None else self.observe.stream(path, stream)
 
     def _layered(self, path: str, handler: Handler) -> Handler:
         for layer in reversed(self.layers):
@@ -103,10 +118,10 @@ class Layers:
 
     def _conversation(
         self, path: str, begin: Conversation, standing: Standing
-    ) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    ) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:
         async def conversation(
             requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Any]:
+        ) -> AsyncGenerator[Any, None]:
             async def begun(request: Any, context: Any) -> Any:
                 return await begin(request, _valid(requests), context)
 
@@ -136,12 +151,12 @@ async def _valid(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 def _streamed(
     path: str, begin: Handler, standing: Standing
-) -> Callable[[Any, Any], AsyncIterator[Any]]:
+) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:
     """The stream that a coroutine in its layers answers with."""
 
     async def streamed(
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         messages: AsyncGenerator[Any, None] = await begin(request, context)
         try:
             async with standing.of(current_caller()) as over:
@@ -215,17 +230,14 @@ def report(path: str, handler: Handler) -> Handler:
             log.error("upstream failed", rpc=path, code=error.code().name)
             failure = _unavailable("A service that this call needs does not answer.")
         except Exception:
-            request_id = str(dict(context.invocation_metadata() or ()).get(REQUEST_ID, ""))
-            log.exception("internal error", rpc=path, request=request_id)
-            failure = ApiError(
-                Reason.INTERNAL,
-                "A fault of ours. It is recorded; try again later.",
-                metadata={"request": request_id},
-            )
+            log.exception("internal error", rpc=path)
+            text = "A fault of ours. It is recorded; try again later."
+            failure = ApiError(Reason.INTERNAL, text)
         if expected is not None and failure.reason not in expected:
             # The caller is told all the same; the contract has to say it, or the service not.
             log.error("undeclared reason", rpc=path, reason=Reason.Name(failure.reason))
-        status = failure.status()
+        status = failure.status(tracing.request_id())
+        failed(status.code, Reason.Name(failure.reason))
         await context.abort(
             _CODES[status.code],
             status.message,
@@ -266,6 +278,8 @@ class Identify:
             metadata = dict(context.invocation_metadata() or ())
             header = str(metadata.get(HEADER, ""))
             caller = None if nobody else await self._caller(header, with_policy=named)
+            if caller is not None:
+                tracing.note("f2h.principal", caller.principal.subject)
             set_call(Call(caller, metadata))
             return await handler(request, context)
 
@@ -348,6 +362,7 @@ class Grant:
 
         async def granted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             server = getattr(request, rule.server_field)
+            tracing.note("f2h.server", server)
             if not current_caller().may_act_on(server):
                 raise server_not_granted(server)
             return await handler(request, context)

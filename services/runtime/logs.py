@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from services.runtime import tracing
+
 _SECRET = ("secret", "password", "api_key", "x-api-key", "principal", "pepper", "authorization")
 
 
@@ -15,6 +17,7 @@ def configure(service: str, level: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -26,6 +29,15 @@ def configure(service: str, level: str) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+
+
+def _name_request(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """What is logged for a request has its id, in whatever process it is done."""
+    if request_id := tracing.request_id():
+        event["request_id"] = request_id
+    return event
 
 
 def _withhold_secrets(

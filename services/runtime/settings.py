@@ -45,7 +45,9 @@ KeyNumber = Annotated[int, Field(ge=0, le=65535)]
 
 ServiceName = Annotated[str, Field(pattern="^[a-z][a-z_]{0,31}$")]
 
-Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}$")]
+_HOST_AND_PORT = r"[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5}"
+
+Address = Annotated[str, Field(pattern=rf"^{_HOST_AND_PORT}$")]
 """A host and a port, "127.0.0.1:50051"."""
 
 
@@ -144,6 +146,13 @@ class ServiceSettings(Reached):
     service_public_keys: dict[ServiceName, Key] = {}
     """The Ed25519 public keys of services that call in their own name, by the service's name."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    metrics: IpAndPort = ""
+    """Where Prometheus reads its figures, at /metrics: reachable for it alone, since it asks for no
+    credential. Empty: nowhere."""
+    traces: str = Field("", pattern=rf"^({_HOST_AND_PORT})?$")
+    """The collector that spans are sent to, OTLP over gRPC; empty: none."""
+    traces_ratio: float = Field(1.0, ge=0, le=1)
+    """The part of those traces that is sent which begin in this service; of calls the edge says."""
     drain_seconds: float = Field(5.0, ge=0, le=300)
     """How long calls under way may finish after SIGTERM."""
 

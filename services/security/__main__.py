@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.runtime import logs, server
+from services.runtime import logs, server, tracing
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
 from services.runtime.ssh import create_key
@@ -20,10 +20,11 @@ MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 
 async def serve(settings: SecuritySettings) -> None:
     """Serves until it is told to stop."""
-    async with build(settings) as grpc_server:
-        await server.serve(
-            grpc_server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
-        )
+    with tracing.exported("security", settings.traces, settings.traces_ratio):
+        async with build(settings) as grpc_server:
+            await server.serve(
+                grpc_server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
+            )
 
 
 def create_secrets(folder: Path) -> None:

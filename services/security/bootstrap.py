@@ -21,14 +21,15 @@ from f2h.security.v1 import (
 )
 
 from services.runtime import mutual_tls, server
-from services.runtime.accept import Accept
 from services.runtime.access import rules
-from services.runtime.audit import Audit
+from services.runtime.audit import Audit, Recorder
 from services.runtime.audit_client import AuditClient
 from services.runtime.background import repeated
 from services.runtime.clock import Clock, system_clock
 from services.runtime.database import Database
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
+from services.runtime.observing import Observe
+from services.runtime.outgoing import followed
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
 from services.runtime.principal import OwnName, PrincipalSigner
@@ -36,6 +37,11 @@ from services.runtime.settings import host_and_port
 from services.security.adapters.dnsbl.blocklist import Dnsbl
 from services.security.adapters.fail2ban.client import Fail2banClient
 from services.security.adapters.hosts import GatewayHosts
+from services.security.adapters.measured import (
+    MeasuredBlocklist,
+    MeasuredFail2ban,
+    MeasuredMailGate,
+)
 from services.security.adapters.nft_gate import NftGate
 from services.security.adapters.server_ops import GrpcEvents, GrpcInventory
 from services.security.antihack.bans import Bans
@@ -45,6 +51,7 @@ from services.security.antihack.watch import WatchBans
 from services.security.antispam.block import Blocks
 from services.security.antispam.finish import FinishUnblockings
 from services.security.antispam.gates import CompareGates, MailGates
+from services.security.antispam.listing import Blocklist
 from services.security.antispam.manage import ManageBlocks
 from services.security.antispam.no_blocklist import NoBlocklist
 from services.security.antispam.proven import ProvenBlocklist
@@ -53,6 +60,7 @@ from services.security.antispam.status import ReadAntispam
 from services.security.antispam.sweep import Sweep
 from services.security.antispam.unblock import RequestUnblock
 from services.security.antispam.waiting import doubling
+from services.security.metrics import SecurityMetrics
 from services.security.rpc.antihack import AntihackServicer
 from services.security.rpc.antispam import AntispamServicer
 from services.security.rpc.gateways import GatewayServicer
@@ -116,29 +124,35 @@ async def build(
 ) -> AsyncIterator[grpc.aio.Server]:
     """The server, everything behind it started; all of it is closed at the end."""
     database = Database(settings.database_url)
+    gateways = SqlGateways(database)
+    metrics = SecurityMetrics(database, gateways)
     auth = mutual_tls.channel(settings.tls, "auth", settings.auth)
     server_ops = mutual_tls.channel(
         settings.tls, "server_ops", settings.server_ops, (*RECONNECT, ASK_AGAIN)
     )
     private_key = Ed25519PrivateKey.from_private_bytes(settings.service_key)
     own_name = OwnName("security", PrincipalSigner(0, private_key, "security"), clock)
-    inventory = GrpcInventory(server_ops, own_name)
-    publish = GrpcEvents(server_ops, own_name)
-    recorder = AuditClient(auth)
-    gateways = SqlGateways(database)
+    inventory = GrpcInventory(followed(server_ops), own_name)
+    publish = GrpcEvents(followed(server_ops), own_name)
+    recorder = metrics.recording(AuditClient(followed(auth)))
     hosts = GatewayHosts(settings.ssh_key, seconds=settings.gateway_seconds)
 
     fail2ban = Fail2banClient(
         hosts, seconds=settings.gateway_seconds, waiting=settings.gateway_waiting
     )
-    bans = Bans(fail2ban, clock)
+    measured = MeasuredFail2ban(fail2ban, metrics)
+    bans = Bans(measured, clock)
     counts = SqlBanCounts(database)
     watch = WatchBans(gateways, bans, counts, clock, settings.watch_seconds)
 
     blocks = SqlBlocks(database)
     dnsbl = _dnsbl(settings, clock) if settings.dnsbl_zone else None
-    blocklist = ProvenBlocklist(dnsbl) if dnsbl else NoBlocklist(clock)
-    gates = MailGates(gateways, blocks, NftGate(hosts, settings.nft_command))
+    blocklist: Blocklist = (
+        ProvenBlocklist(MeasuredBlocklist(dnsbl, metrics)) if dnsbl else NoBlocklist(clock)
+    )
+    gates = MailGates(
+        gateways, blocks, MeasuredMailGate(NftGate(hosts, settings.nft_command), metrics)
+    )
     wait = doubling(
         timedelta(seconds=settings.unblock_wait_seconds),
         timedelta(seconds=settings.unblock_longest_wait_seconds),
@@ -168,15 +182,13 @@ async def build(
         block_lists=settings.block_lists,
     )
 
-    access = rules(*MODULES)
-    identify = Identify(access, settings.verifier(clock), PolicyCache(PolicyClient(auth).fetch))
-    audit = Audit(access, recorder)
+    layers, audit = _layers(settings, auth, recorder, metrics, clock)
 
     def add_services(to: grpc.aio.Server) -> None:
         antihack = AntihackServicer(
             inventory,
             ReadAntihack(gateways, bans, counts),
-            Unban(gateways, fail2ban, bans, clock),
+            Unban(gateways, measured, bans, clock),
             clock,
         )
         antihack_pb2_grpc.add_AntihackServiceServicer_to_server(antihack, to)
@@ -206,11 +218,10 @@ async def build(
             (TIDY_SECONDS, watch.tidy),
             (TIDY_SECONDS, partial(_tidy, blocks, clock)),
             at_end=False,
+            ran=metrics.ran,
         ):
-            # No other service calls this one.
-            accept = Accept(access, {}, tls=settings.tls is not None)
-            layers = Layers(report, accept, identify, audit, Admit(access), validate, Grant(access))
-            yield server.build(layers, add_services)
+            with metrics.serve(settings.metrics):
+                yield server.build(layers, add_services)
             await audit.settle()
     finally:
         await finish.close()
@@ -221,6 +232,21 @@ async def build(
         await server_ops.close(None)
         await auth.close(None)
         await database.close()
+
+
+def _layers(
+    settings: SecuritySettings,
+    auth: grpc.aio.Channel,
+    recorder: Recorder,
+    metrics: SecurityMetrics,
+    clock: Clock,
+) -> tuple[Layers, Audit]:
+    access = rules(*MODULES)
+    policies = PolicyCache(PolicyClient(followed(auth)).fetch)
+    identify = Identify(access, settings.verifier(clock), policies)
+    audit = Audit(access, recorder)
+    layers = (report, identify, audit, Admit(access), validate, Grant(access))
+    return Layers(*layers, observe=Observe(metrics.rpcs, access)), audit
 
 
 def _dnsbl(settings: SecuritySettings, clock: Clock) -> Dnsbl:

@@ -7,7 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from services.runtime import logs, server
+from services.runtime import logs, server, tracing
 from services.runtime.database import migrate
 from services.runtime.secret_files import write_once
 from services.runtime.settings import KEY_BYTES
@@ -21,10 +21,11 @@ MIGRATIONS = Path(__file__).parent / "store" / "migrations"
 
 async def serve(settings: ServerOpsSettings) -> None:
     """Serves until it is told to stop."""
-    async with build(settings) as grpc_server:
-        await server.serve(
-            grpc_server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
-        )
+    with tracing.exported("server_ops", settings.traces, settings.traces_ratio):
+        async with build(settings) as grpc_server:
+            await server.serve(
+                grpc_server, settings.listen, settings.tls, SERVICES, settings.drain_seconds
+            )
 
 
 def create_secrets(folder: Path) -> None:

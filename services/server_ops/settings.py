@@ -64,9 +64,6 @@ class ServerOpsSettings(ServiceSettings):
     """Whether servers are asked by ICMP echo whether they can be reached."""
     monitoring_tcp_port: int = Field(22, ge=0, le=65535)
     """The port at which servers are to accept TCP connections; 0: that is not tried."""
-    metrics: Address | Literal[""] = ""
-    """Where Prometheus reads what is known of the fleet, at /metrics: reachable for it alone, since
-    it asks for no credential. Empty: nowhere."""
     restart_seconds: float = Field(180, gt=0, le=3600)
     """How long a machine may take to show that it restarted."""
     restart_poll_seconds: float = Field(1.0, gt=0, le=60)

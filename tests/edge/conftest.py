@@ -29,6 +29,7 @@ class Edge:
     public: Client
     internal: Client
     provisioning: Client
+    metrics_url: str
     images: Path
     """The folder of the images that machines boot."""
     auth: Auth
@@ -68,13 +69,14 @@ def begun(folder: Path, **options: int) -> Iterator[Edge]:
     auth = Auth(tls / "auth")
     others = {name: Service(tls / name) for name in ("server_ops", "security")}
     services = {"auth": auth.service, **others}
-    config, ports = folder / "envoy.json", [free_port() for _ in range(4)]
+    config, ports = folder / "envoy.json", [free_port() for _ in range(5)]
     (folder / "images").mkdir()
     render(
         config,
         public=("127.0.0.1", ports[0]),
         internal=("127.0.0.1", ports[1]),
         provisioning=("127.0.0.1", ports[3]),
+        metrics=("127.0.0.1", ports[4]),
         admin_port=ports[2],
         upstreams={
             "auth": auth.address,
@@ -102,6 +104,7 @@ def begun(folder: Path, **options: int) -> Iterator[Edge]:
             public,
             internal,
             provisioning,
+            f"http://127.0.0.1:{ports[4]}/metrics",
             folder / "images",
             auth,
             services,
@@ -146,12 +149,12 @@ def variant(
     Each change is a part of the configuration, as JSON, and what to put in its place. Certificates
     are those of `folder`/tls where that is there.
     """
-    ports = [free_port() for _ in range(4)]
+    ports = [free_port() for _ in range(5)]
     config = json.loads(edge.config.read_text())
     listeners = config["static_resources"]["listeners"]
-    for listener, port in zip(listeners, (ports[0], ports[1], ports[3]), strict=True):
+    for listener, port in zip(listeners, (ports[0], ports[1], *ports[3:]), strict=True):
         listener["address"]["socket_address"]["port_value"] = port
-    moved = {"edge": ports[0], **({"auth": auth.address[1]} if auth else {})}
+    moved = {"edge": ports[0], "admin": ports[2], **({"auth": auth.address[1]} if auth else {})}
     for cluster in config["static_resources"]["clusters"]:
         if cluster["name"] in moved:
             (lb,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]

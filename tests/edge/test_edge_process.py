@@ -26,6 +26,7 @@ def config(folder: Path) -> Path:
         public=("127.0.0.1", free_port()),
         internal=("127.0.0.1", free_port()),
         provisioning=("127.0.0.1", free_port()),
+        metrics=("127.0.0.1", free_port()),
         admin_port=free_port(),
         upstreams={"auth": nowhere, "server_ops": nowhere, "security": nowhere},
         descriptor=DESCRIPTOR,

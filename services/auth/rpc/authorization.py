@@ -1,7 +1,7 @@
 """envoy.service.auth.v3.Authorization: what the edge asks before it forwards a call."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.auth.audit.refusals import Refusals
 from services.auth.check.check import Attempt, Check, Passage
 from services.auth.sessions.cookie import session_text
+from services.runtime import tracing
 from services.runtime.call import CLIENT
 from services.runtime.errors import ApiError, retry_after
 from services.runtime.principal import HEADER
@@ -33,9 +34,15 @@ log = structlog.get_logger()
 class AuthorizationServicer(authorization_pb2_grpc.AuthorizationServicer):
     """Answers the edge."""
 
-    def __init__(self, check: Check, refusals: Refusals, *, secure: bool) -> None:
-        """`refusals` writes down what was refused. `secure` is whether browsers use TLS."""
+    def __init__(
+        self, check: Check, refusals: Refusals, checked: Callable[[str], None], *, secure: bool
+    ) -> None:
+        """`refusals` writes down what was refused; `checked` is told the reason of each refusal.
+
+        It is told an empty one of each call that passes. `secure` is whether browsers use TLS.
+        """
         self._check = check
+        self._checked = checked
         self._refusals = refusals
         self._secure = secure
 
@@ -57,14 +64,24 @@ class AuthorizationServicer(authorization_pb2_grpc.AuthorizationServicer):
             request=http.headers.get("x-request-id", ""),
         )
         try:
-            return _passed(await self._check(attempt))
+            passed = _passed(await self._check(attempt))
         except ApiError as error:
             await self._refusals.record(attempt, error)
-            return _denied(error)
+            return self._denied(error)
         except SQLAlchemyError as error:
             log.error("database unavailable", rpc=http.path, cause=type(error).__name__)
             text = "Keys cannot be checked at this moment."
-            return _denied(ApiError(Reason.DEPENDENCY_UNAVAILABLE, text, retry_after_seconds=1))
+            return self._denied(
+                ApiError(Reason.DEPENDENCY_UNAVAILABLE, text, retry_after_seconds=1)
+            )
+        self._checked("")
+        return passed
+
+    def _denied(self, error: ApiError) -> authorization_pb2.CheckResponse:
+        reason = Reason.Name(error.reason)
+        self._checked(reason)
+        tracing.note("f2h.reason", reason)
+        return _denied(error)
 
 
 @lru_cache(maxsize=4096)
@@ -87,7 +104,7 @@ def _denied(error: ApiError) -> authorization_pb2.CheckResponse:
 
     The edge's transcoder makes JSON of it for REST; a native gRPC caller gets it as it is.
     """
-    status = error.status()
+    status = error.status(tracing.request_id())
     details = base64.b64encode(status.SerializeToString()).decode().rstrip("=")
     headers = {
         "content-type": "application/grpc",

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
+from opentelemetry.trace import SpanKind
 
+from services.runtime import tracing
 from services.server_ops.operations.operation import WrongState
 from services.server_ops.operations.workflow import OperationFailed
 
@@ -47,7 +49,7 @@ class DurableWorkflows:
                 log_level="WARNING",
             )
         )
-        self._run: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self._run: Callable[[str, str], Coroutine[Any, Any, None]] | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def launch(self, run: Callable[[UUID], Awaitable[None]]) -> None:
@@ -57,12 +59,19 @@ class DurableWorkflows:
         """
 
         @DBOS.workflow(name="operation")
-        async def workflow(operation: str) -> None:
+        async def workflow(operation: str, traceparent: str = "") -> None:
+            # Kept with the workflow: who takes it up goes on with the trace of the request.
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - a coroutine runs in one
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-            await run(UUID(operation))
+            span = tracing.begin(
+                "operation", traceparent, SpanKind.INTERNAL, {"f2h.operation": operation}
+            )
+            try:
+                await run(UUID(operation))
+            finally:
+                span.end()
 
         self._run = workflow
         DBOS.launch()
@@ -72,7 +81,7 @@ class DurableWorkflows:
         """Begins the workflow of an operation; a second time changes nothing."""
         assert self._run is not None, "launch() comes first"  # noqa: S101
         with SetWorkflowID(str(operation)):
-            await DBOS.start_workflow_async(self._run, str(operation))
+            await DBOS.start_workflow_async(self._run, str(operation), tracing.traceparent())
 
     async def gave_up(self, operation: UUID) -> bool:
         """Whether the workflow of an operation ended without success and will not be taken up."""
@@ -103,7 +112,8 @@ class DurableWorkflows:
         """Runs a step of the present workflow, or answers what it answered before a crash."""
 
         async def body() -> T:
-            return await run()
+            with tracing.span(f"operation {name}"):
+                return await run()
 
         return await DBOS.run_step_async(
             {

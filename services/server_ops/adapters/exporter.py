@@ -6,15 +6,14 @@ One endpoint tells of every server, by what was measured last: a scrape asks no 
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from services.runtime.clock import Clock
+from services.runtime.metrics import Asked
 from services.server_ops.bmc.observation import PowerState
 from services.server_ops.bmc.sensor import Health, Sensor
 from services.server_ops.monitoring.collect import Collect
@@ -22,8 +21,6 @@ from services.server_ops.monitoring.store import Latest
 
 FRESH = timedelta(seconds=180)
 """What was measured longer ago is left out: a gap is a gap."""
-
-ANSWER_SECONDS = 10.0
 
 _SERVER = ("instance", "datacenter")
 _SENSOR = (*_SERVER, "id", "name")
@@ -42,58 +39,34 @@ _STATE = {Health.OK: 0.0, Health.WARNING: 1.0, Health.CRITICAL: 2.0, Health.UNKN
 _ON = {PowerState.ON: 1.0, PowerState.OFF: 0.0}
 
 
-class Exporter(Collector):
-    """Answers scrapes, in threads of its own."""
+class Exporter(Asked):
+    """Tells of the whole fleet at each scrape."""
 
     def __init__(
         self, latest: Callable[[], Awaitable[list[Latest]]], collect: Collect, clock: Clock
     ) -> None:
+        super().__init__(self._fleet)
         self._latest = latest
         self._collect = collect
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._stop: Callable[[], None] = lambda: None
 
-    def listen(self, host: str, port: int) -> None:
-        """Begins to answer at /metrics."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(self)
-        server, thread = start_http_server(port, host, registry)
+    async def _fleet(self) -> Sequence[Metric]:
+        latest = await self._latest()
+        # In a thread: these are thousands, and the event loop has other things to do.
+        return await asyncio.to_thread(self._told, latest)
 
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        self._stop = stop
-
-    def close(self) -> None:
-        """Ends answering."""
-        self._stop()
-
-    def describe(self) -> list[Any]:
-        """Nothing before it is asked."""
-        return []
-
-    def collect(self) -> Iterator[Any]:
-        """What Prometheus reads."""
-        asked = asyncio.run_coroutine_threadsafe(_awaited(self._latest()), self._loop)
+    def _told(self, latest: list[Latest]) -> Sequence[Metric]:
         now = self._clock()
-        latest = [each for each in asked.result(ANSWER_SECONDS) if now - each.time <= FRESH]
-        yield from _of_servers(latest)
-        yield from _of_sensors(latest)
-        yield CounterMetricFamily(
+        fresh = [each for each in latest if now - each.time <= FRESH]
+        rounds = CounterMetricFamily(
             "f2h_monitoring_rounds", "Rounds of measuring a server.", value=self._collect.measured
         )
-        yield CounterMetricFamily(
+        missed = CounterMetricFamily(
             "f2h_monitoring_missed_rounds",
             "Rounds that passed without being measured.",
             value=self._collect.missed,
         )
-
-
-async def _awaited(asked: Awaitable[list[Latest]]) -> list[Latest]:
-    return await asked
+        return [*_of_servers(fresh), *_of_sensors(fresh), rounds, missed]
 
 
 def _of_servers(latest: list[Latest]) -> Iterator[Any]:

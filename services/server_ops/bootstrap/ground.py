@@ -6,6 +6,7 @@ from services.runtime.clock import Clock
 from services.runtime.database import Database
 from services.runtime.sealing import Sealer
 from services.server_ops.inventory.server import Servers
+from services.server_ops.metrics import ServerOpsMetrics
 from services.server_ops.operations.repository import Operations
 from services.server_ops.settings import ServerOpsSettings
 
@@ -20,3 +21,4 @@ class Ground:
     servers: Servers
     operations: Operations
     clock: Clock
+    metrics: ServerOpsMetrics

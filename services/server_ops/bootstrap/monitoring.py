@@ -3,7 +3,6 @@
 import grpc.aio
 from f2h.server_ops.v1 import monitoring_pb2_grpc
 
-from services.runtime.settings import host_and_port
 from services.server_ops.adapters.exporter import Exporter
 from services.server_ops.adapters.reach import NetworkReach
 from services.server_ops.adapters.snmp import SnmpSwitches
@@ -40,20 +39,13 @@ class Monitoring:
         self._servicer = MonitoringServicer(
             ReadMonitoring(ground.servers, measurements, clock), clock
         )
-        self._exporter = Exporter(measurements.latest, self.collect, clock)
-        self._metrics = settings.metrics
-
-    def listen(self) -> None:
-        """Begins to answer scrapes, if that is set up."""
-        if self._metrics:
-            self._exporter.listen(*host_and_port(self._metrics))
+        ground.metrics.registry.register(Exporter(measurements.latest, self.collect, clock))
 
     def add_services(self, to: grpc.aio.Server) -> None:
         """Adds what answers calls."""
         monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server(self._servicer, to)
 
     async def close(self) -> None:
-        """Ends measuring and answering."""
+        """Ends measuring."""
         await self.collect.close()
         self._switches.close()
-        self._exporter.close()

@@ -40,14 +40,17 @@ from services.runtime.background import repeated
 from services.runtime.clock import Clock, system_clock
 from services.runtime.database import Database
 from services.runtime.interceptors import Admit, Grant, Identify, Layers, report, validate
+from services.runtime.observing import Observe
+from services.runtime.outgoing import followed
 from services.runtime.policy import PolicyCache
 from services.runtime.policy_client import PolicyClient
 from services.runtime.principal_client import PrincipalClient
 from services.runtime.sealing import Sealer
 from services.runtime.standing import Standing
-from services.server_ops.adapters.bmc.governor import BmcGovernor
+from services.server_ops.adapters.bmc.governor import BmcGovernor, Refused
 from services.server_ops.adapters.bmc.leases import RENEW_SECONDS, Leases
 from services.server_ops.adapters.bmc.limits import Limits
+from services.server_ops.adapters.measured import MeasuredOperations
 from services.server_ops.bootstrap.addresses import Addresses
 from services.server_ops.bootstrap.ground import Ground
 from services.server_ops.bootstrap.ipmi import Ipmi
@@ -56,6 +59,7 @@ from services.server_ops.bootstrap.netboot import Netboot
 from services.server_ops.bootstrap.operations import Operating
 from services.server_ops.bootstrap.webhooks import Webhooks
 from services.server_ops.console.attach import AttachConsole
+from services.server_ops.metrics import ServerOpsMetrics
 from services.server_ops.operations.operation import Kind, Operation
 from services.server_ops.operations.watch import Changes
 from services.server_ops.operations.workflow import Act
@@ -132,6 +136,8 @@ CALLED_BY: Mapping[str, frozenset[str]] = {
     ),
 }
 """What the other services call."""
+CAPABILITIES = {kind: ACCESS[path].capability for kind, path in ASKED_BY.items()}
+"""What a key needs for it."""
 
 SERVICES = tuple(
     service.full_name
@@ -149,17 +155,13 @@ async def build(
     sealer = Sealer(settings.bmc_keys)
     servers = SqlServers(database, sealer)
     changes = Changes()
-    operations = SqlOperations(database, _follow, changes.tell)
-    ground = Ground(settings, database, sealer, servers, operations, clock)
+    metrics = ServerOpsMetrics(database, clock)
+    operations = _operations(database, changes, metrics)
+    ground = Ground(settings, database, sealer, servers, operations, clock, metrics)
     webhooks = Webhooks(ground)
     lease_store = SqlLeases(database, settings.instance)
     leases = Leases(lease_store)
-    bmc = BmcGovernor(
-        Limits(workers=settings.bmc_workers),
-        servers.bmc_refused,
-        leases,
-        trust=REDFISH_TRUST.get(str(settings.redfish_trust), str(settings.redfish_trust)),
-    )
+    bmc = _governor(settings, servers.bmc_refused, leases, metrics)
     leases.let_go = bmc.let_go
     ipmi = Ipmi(ground, bmc, webhooks.publish)
     chassis = Chassis(
@@ -177,9 +179,7 @@ async def build(
     operating = Operating(ground, acts, changes, lease_store.living)
 
     auth = mutual_tls.channel(settings.tls, "auth", settings.auth)
-    layers, audit = _layers(settings, auth, clock)
-
-    capabilities = {kind: ACCESS[path].capability for kind, path in ASKED_BY.items()}
+    layers, audit = _layers(settings, followed(auth), metrics, clock)
 
     def add_services(to: grpc.aio.Server) -> None:
         console_pb2_grpc.add_ConsoleServiceServicer_to_server(
@@ -195,7 +195,7 @@ async def build(
             ),
             to,
         )
-        operating.add_services(to, capabilities)
+        operating.add_services(to, CAPABILITIES)
         server_pb2_grpc.add_ServerServiceServicer_to_server(ServerServicer(servers), to)
         addresses.add_services(to, operating.request)
         ipmi.add_services(to)
@@ -206,7 +206,6 @@ async def build(
     try:
         await leases.renew()
         operating.launch()
-        monitoring.listen()
         async with repeated(
             (SYNC_LOOK_SECONDS, ipmi.sync),
             (SYNC_LOOK_SECONDS, monitoring.collect),
@@ -215,8 +214,10 @@ async def build(
             (settings.webhook_poll_seconds, webhooks.deliver),
             (TIDY_SECONDS, webhooks.tidy),
             (TIDY_SECONDS, operating.tidy),
+            ran=metrics.ran,
         ):
-            yield server.build(layers, add_services)
+            with metrics.serve(settings.metrics):
+                yield server.build(layers, add_services)
             await audit.settle()
             await webhooks.deliver.close(settings.drain_seconds)
     finally:
@@ -230,16 +231,40 @@ async def build(
         operating.close()
 
 
+def _operations(
+    database: Database, changes: Changes, metrics: ServerOpsMetrics
+) -> MeasuredOperations:
+    operations = SqlOperations(database, _follow, changes.tell)
+    metrics.watch_operations(operations.unfinished)
+    return MeasuredOperations(operations, metrics)
+
+
+def _governor(
+    settings: ServerOpsSettings, refused: Refused, leases: Leases, metrics: ServerOpsMetrics
+) -> BmcGovernor:
+    bmc = BmcGovernor(
+        Limits(workers=settings.bmc_workers),
+        refused,
+        leases,
+        trust=REDFISH_TRUST.get(str(settings.redfish_trust), str(settings.redfish_trust)),
+        figures=metrics.bmc,
+    )
+    metrics.watch_bmcs(
+        known=bmc.known, failing=bmc.failing, waiting=bmc.waiting, sessions=bmc.sessions
+    )
+    return bmc
+
+
 def _layers(
-    settings: ServerOpsSettings, auth: grpc.aio.Channel, clock: Clock
+    settings: ServerOpsSettings, auth: grpc.aio.Channel, metrics: ServerOpsMetrics, clock: Clock
 ) -> tuple[Layers, Audit]:
     verifier = settings.verifier(clock)
     identify = Identify(ACCESS, verifier, PolicyCache(PolicyClient(auth).fetch))
-    audit = Audit(ACCESS, AuditClient(auth))
+    audit = Audit(ACCESS, metrics.recording(AuditClient(auth)))
     standing = Standing(PrincipalClient(auth).renew, verifier.verify, clock)
     accept = Accept(ACCESS, CALLED_BY, tls=settings.tls is not None)
     layers = (report, accept, identify, audit, Admit(ACCESS), validate, Grant(ACCESS))
-    return Layers(*layers, standing=standing), audit
+    return Layers(*layers, standing=standing, observe=Observe(metrics.rpcs, ACCESS)), audit
 
 
 async def _follow(session: AsyncSession, operation: Operation) -> None:

@@ -11,6 +11,7 @@ import grpc.aio
 from f2h.server_ops.v1 import event_pb2_grpc, webhook_pb2_grpc
 
 from services.runtime.quota import PerMinute
+from services.server_ops.adapters.measured import MeasuredSender
 from services.server_ops.adapters.webhooks.network import SystemResolver
 from services.server_ops.adapters.webhooks.sender import HttpSender
 from services.server_ops.bootstrap.ground import Ground
@@ -38,8 +39,9 @@ class Webhooks:
             settings.webhook_private_networks, settings.webhook_allow_http, settings.webhook_ports
         )
         self._resolving = ThreadPoolExecutor(settings.webhook_at_once, "resolving")
-        sender = HttpSender(
-            target_rules, SystemResolver(self._resolving), ssl.create_default_context()
+        sender = MeasuredSender(
+            HttpSender(target_rules, SystemResolver(self._resolving), ssl.create_default_context()),
+            ground.metrics,
         )
         self.deliver = Deliver(
             deliveries,

@@ -35,6 +35,13 @@ def test_every_reason_has_a_code_and_is_told(name: str) -> None:
     }
 
 
+def test_the_answer_to_a_request_names_it() -> None:
+    error = ApiError(Reason.NOT_FOUND, "No.")
+    info = error_details_pb2.RequestInfo()
+    assert error.status("0af7").details[-1].Unpack(info)
+    assert info == error_details_pb2.RequestInfo(request_id="0af7")
+
+
 def test_a_reason_that_is_none_is_never_sent() -> None:
     with pytest.raises(KeyError):
         ApiError(Reason.REASON_UNSPECIFIED, "").status()

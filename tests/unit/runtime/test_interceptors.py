@@ -167,7 +167,7 @@ def refusal(
 # --- What the services are built with
 
 
-ORDER = ["report", "Accept", "Identify", "Audit", "Admit", "validate", "Grant"]
+ORDER = ["Observe", "report", "Accept", "Identify", "Audit", "Admit", "validate", "Grant"]
 
 
 @pytest.fixture
@@ -177,7 +177,8 @@ def built_with(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     original = server.build
 
     def build(layers: Layers, add_services: Callable[[grpc.aio.Server], None]) -> Any:
-        seen.append([getattr(layer, "__name__", type(layer).__name__) for layer in layers.layers])
+        around = (layers.observe, *layers.layers)
+        seen.append([getattr(layer, "__name__", type(layer).__name__) for layer in around])
         return original(layers, add_services)
 
     monkeypatch.setattr(server, "build", build)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import structlog
+from opentelemetry.trace import SpanKind
 
-from services.runtime import logs
+from services.runtime import logs, tracing
 
 
 @pytest.fixture
@@ -31,6 +32,14 @@ def test_a_line_is_an_object_that_says_what_when_and_who(written: Any) -> None:
         "service": "auth",
         "listen": "127.0.0.1:50051",
     }
+
+
+async def test_a_line_for_a_request_has_its_id(written: Any) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    tracing.begin("test", f"00-{trace}-b7ad6b7169203331-00", SpanKind.SERVER, {})
+    structlog.get_logger().info("told")
+    [line] = written()
+    assert line["request_id"] == trace
 
 
 @pytest.mark.parametrize(

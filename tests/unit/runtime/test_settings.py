@@ -77,6 +77,10 @@ def test_earlier_public_keys_are_known_beside_the_present_one(environment: Envir
     [
         (AuthSettings, "F2H_AUTH_LISTEN", "nowhere"),
         (AuthSettings, "F2H_AUTH_SERVER_OPS", "host:port"),
+        (AuthSettings, "F2H_AUTH_METRICS", "somewhere:9291"),
+        (AuthSettings, "F2H_AUTH_METRICS", "127.0.0.1:99999"),
+        (SecuritySettings, "F2H_SECURITY_TRACES", "http://collector:4317"),
+        (SecuritySettings, "F2H_SECURITY_TRACES_RATIO", "1.1"),
         (AuthSettings, "F2H_AUTH_LOG_LEVEL", "LOUD"),
         (AuthSettings, "F2H_AUTH_DRAIN_SECONDS", "-1"),
         (AuthSettings, "F2H_AUTH_DRAIN_SECONDS", "soon"),

@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
+from services.server_ops.adapters.bmc.figures import BmcFigures
 from services.server_ops.adapters.bmc.limits import Limits
 from services.server_ops.adapters.bmc.worker import Exchange, Lost, Worker
 from services.server_ops.bmc.boot import BootOverride
@@ -78,8 +81,10 @@ class BmcGovernor:
         ownership: Ownership | None = None,
         *,
         trust: bool | str = True,
+        figures: BmcFigures | None = None,
     ) -> None:
         """`refused` is told of a login that a BMC refuses. `trust`: see RedfishBmc."""
+        self._figures = figures or BmcFigures(CollectorRegistry())
         self._limits = limits or Limits()
         self._refused = refused
         self._ownership = ownership or SoleOwner()
@@ -111,9 +116,10 @@ class BmcGovernor:
             # Its own time is `answer`; ended from outside, it would not say what is known.
             seconds = answer + limits.login_seconds
             try:
-                outcome: CommandOutcome = await line.worker.call(
-                    endpoint, "send_once", command, answer, seconds=seconds
-                )
+                with self._figures.called("send_once", command.name):
+                    outcome: CommandOutcome = await line.worker.call(
+                        endpoint, "send_once", command, answer, seconds=seconds
+                    )
             except Lost:
                 return CommandOutcome.UNKNOWN  # it may have left before
             return outcome
@@ -179,10 +185,11 @@ class BmcGovernor:
         try:
             async with self._turn(line, endpoint), self._heeded(line, endpoint):
                 console.refuse_when_taken()
-                exchange = await line.worker.exchange(
-                    endpoint, "attach", take_over, seconds=self._limits.login_seconds
-                )
-                await console.attach(exchange)
+                with self._figures.called("attach"):
+                    exchange = await line.worker.exchange(
+                        endpoint, "attach", take_over, seconds=self._limits.login_seconds
+                    )
+                    await console.attach(exchange)
             yield console
         finally:
             console.end()
@@ -206,6 +213,23 @@ class BmcGovernor:
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that live."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def known(self) -> int:
+        """How many BMCs this process has talked to."""
+        return len(self._lines)
+
+    def failing(self) -> int:
+        """How many of them failed the last time they were called."""
+        return sum(line.failures > 0 for line in [*self._lines.values()])
+
+    def waiting(self) -> int:
+        """How many calls have the turn at a BMC, or wait for it."""
+        return sum(line.users for line in [*self._lines.values()])
+
+    def sessions(self) -> int:
+        """How many BMCs are kept logged in to, or used just now."""
+        lines = [*self._lines.values()]
+        return sum(bool(line.users or line.rest or line.console) for line in lines)
 
     async def close(self) -> None:
         """See Bmc."""
@@ -236,7 +260,8 @@ class BmcGovernor:
         self, line: _Line, endpoint: BmcEndpoint, method: str, *arguments: Any, seconds: float
     ) -> Any:
         async with self._heeded(line, endpoint):
-            return await line.worker.call(endpoint, method, *arguments, seconds=seconds)
+            with self._figures.called(method):
+                return await line.worker.call(endpoint, method, *arguments, seconds=seconds)
 
     @asynccontextmanager
     async def _heeded(self, line: _Line, endpoint: BmcEndpoint) -> AsyncIterator[None]:
@@ -276,15 +301,21 @@ class BmcGovernor:
         line.users += 1
         line.wake()
         try:
-            async with line.turn:
-                self._admit(line, endpoint)
-                line.endpoint = endpoint
-                await self._ownership.own(endpoint)
-                await asyncio.sleep(max(0.0, line.next_time - loop.time()))
+            with self._figures.waited():
+                await line.turn.acquire()
                 try:
-                    yield
-                finally:
-                    line.next_time = loop.time() + self._limits.spacing_seconds
+                    self._admit(line, endpoint)
+                    line.endpoint = endpoint
+                    await self._ownership.own(endpoint)
+                    await asyncio.sleep(max(0.0, line.next_time - loop.time()))
+                except BaseException:
+                    line.turn.release()
+                    raise
+            try:
+                yield
+            finally:
+                line.next_time = loop.time() + self._limits.spacing_seconds
+                line.turn.release()
         finally:
             line.users -= 1
             self._let_rest_later(line)

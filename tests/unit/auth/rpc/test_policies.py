@@ -58,6 +58,8 @@ def test_another_policy_looks_like_one_that_is_not_there(
         refusal(grpc_stub, POLICY.digest().hex(), signed(audience=Audience.NOC)),
     ]
     assert {status.code for status in refusals} == {code_pb2.NOT_FOUND}
+    for status in refusals:
+        del status.details[-1]  # the request's own id
     assert len({status.SerializeToString() for status in refusals}) == 1
 
 
