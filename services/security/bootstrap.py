@@ -21,6 +21,7 @@ from f2h.security.v1 import (
 )
 
 from services.runtime import mutual_tls, server
+from services.runtime.accept import Accept
 from services.runtime.access import rules
 from services.runtime.audit import Audit, Recorder
 from services.runtime.audit_client import AuditClient
@@ -245,7 +246,9 @@ def _layers(
     policies = PolicyCache(PolicyClient(followed(auth)).fetch)
     identify = Identify(access, settings.verifier(clock), policies)
     audit = Audit(access, recorder)
-    layers = (report, identify, audit, Admit(access), validate, Grant(access))
+    # No other service calls this one.
+    accept = Accept(access, {}, tls=settings.tls is not None)
+    layers = (report, accept, identify, audit, Admit(access), validate, Grant(access))
     return Layers(*layers, observe=Observe(metrics.rpcs, access)), audit
 
 

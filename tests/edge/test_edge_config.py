@@ -318,7 +318,7 @@ def test_render_writes_what_envoy_watches(tmp_path: Path) -> None:
 
 def test_the_edge_knows_each_service_by_its_own_name_and_shows_itself() -> None:
     clusters = {each["name"]: each for each in CONFIG["static_resources"]["clusters"]}
-    assert clusters.keys() == {"edge", *UPSTREAMS}
+    assert clusters.keys() == {"edge", "admin", "traces", *UPSTREAMS}
     assert "transport_socket" not in clusters["edge"], "it calls itself, on loopback"
     for name in UPSTREAMS:
         tls = clusters[name]["transport_socket"]["typed_config"]

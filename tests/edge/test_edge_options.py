@@ -148,6 +148,8 @@ def test_the_configuration_is_written_for_envoy(tmp_path: Path) -> None:
         "public.json",
         "internal.json",
         "clients-ca.json",
+        "service.json",
+        "services-ca.json",
     }
 
 
