@@ -16,7 +16,7 @@ from lab import ca
 from services.runtime.certificates import AUTHORITIES, CERTIFICATE, FILES
 from services.runtime.secret_files import write_once
 
-SERVICE_USER, ENVOY_USER, POSTGRES_USER = 10001, 101, 999
+SERVICE_USER, ENVOY_USER, POSTGRES_USER, GRAFANA_USER = 10001, 101, 999, 472
 """User ids of the images: our own, and those of the official ones."""
 
 DATABASES = ("auth", "server_ops", "security")
@@ -71,6 +71,7 @@ class Installation:
             )
             # An operator who has a PostgreSQL of their own has written its URL there.
             self._make(url.name, f"postgresql://{name}:{password}@postgres/{name}", SERVICE_USER)
+        self._make("grafana_admin_password", secrets.token_hex(PASSWORD_BYTES), GRAFANA_USER)
         # None, until the operator has one: see docs/antispam.md.
         self._make("f2h_security_dnsbl_zone", "", SERVICE_USER)
         self._certificates()

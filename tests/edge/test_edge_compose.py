@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,14 @@ LASTING = (*SERVICES, "envoy", "postgres")
 SET_UP = tuple(name for name in PARTS if PARTS[name].get("profiles") == ["setup"])
 
 
-def docker_compose(*arguments: str, file: Path = ROOT / "docker-compose.yml") -> str:
-    """What Docker Compose itself makes of a file; it needs no Docker for that."""
+def docker_compose(*arguments: str, files: Sequence[Path] = (ROOT / "docker-compose.yml",)) -> str:
+    """What Docker Compose itself makes of files, one over the other; Docker is not needed."""
     package = importlib.util.find_spec("compose")
     assert package is not None
     assert package.origin is not None
     # The program, not the wheel's script for it, which ends with 0 whatever the program says.
     program = Path(package.origin).with_name("docker-compose")
-    command = [str(program), "-f", str(file), *arguments]
+    command = [str(program), *(part for file in files for part in ("-f", str(file))), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -64,7 +65,23 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "docker-compose.yml"
     wrong.write_text("services: {auth: {image: auth, replica: 2}}")
     with pytest.raises(AssertionError, match="replica"):
-        docker_compose("config", "--quiet", file=wrong)
+        docker_compose("config", "--quiet", files=[wrong])
+
+
+def test_what_watches_the_api_is_put_over_it() -> None:
+    files = [ROOT / "docker-compose.yml", ROOT / "deploy" / "observability" / "compose.yml"]
+    parts = json.loads(docker_compose("config", "--format", "json", files=files))["services"]
+    assert parts.keys() >= {"prometheus", "jaeger", "grafana", *SERVICES}
+    # The edge is started as always, but for what it traces.
+    [started] = [line for line in DOCKERFILE.splitlines() if line.startswith('CMD ["envoy"')]
+    own = json.loads(started.removeprefix("CMD "))
+    assert parts["envoy"]["command"][: len(own)] == own
+    published = {name: part["ports"] for name, part in parts.items() if "ports" in part}
+    assert published.keys() == {"envoy", "grafana"}
+    assert [each["host_ip"] for each in published["grafana"]] == ["127.0.0.1"]
+    for service in SERVICES:
+        assert parts[service]["deploy"]["replicas"] == 2
+        assert f"F2H_{service.upper()}_METRICS" in parts[service]["environment"]
 
 
 def test_podman_compose_takes_the_file() -> None:

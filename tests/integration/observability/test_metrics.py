@@ -93,7 +93,7 @@ def test_calls_are_counted_and_timed(scraped: Scraped) -> None:
 
 
 def test_a_refusal_has_its_code_and_its_reason(scraped: Scraped) -> None:
-    with grpc.insecure_channel(scraped.system.stack.address("server_ops")) as channel:
+    with scraped.system.stack.channel("server_ops") as channel:
         stub = server_pb2_grpc.ServerServiceStub(channel)
         with pytest.raises(grpc.RpcError):
             stub.ListServers(server_pb2.ListServersRequest(), timeout=10)
