@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from f2h.edge.v1 import authorization_pb2
@@ -88,3 +89,13 @@ def test_a_call_is_checked_again_when_auth_dies(edge: Edge, tmp_path: Path) -> N
         assert changed.public.rest("POST", REBOOT).status == 200
         assert len(auth.seen) == 2
         assert len(server_ops.seen) == 1
+
+
+def test_an_auth_that_takes_its_time_is_waited_for_and_asked_once(edge: Edge) -> None:
+    def slow(request: authorization_pb2.CheckRequest) -> authorization_pb2.CheckResponse:
+        Event().wait(0.6)  # a long moment, and less than the second that the edge waits
+        return by_key(request)
+
+    edge.auth.answer = slow
+    assert edge.public.rest("POST", REBOOT).status == 200
+    assert len(edge.auth.seen) == 1
