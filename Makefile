@@ -22,7 +22,7 @@ PROTOS := $(shell find protos -name '*.proto')
 # Folders of tests with packages of npm's.
 NPM := tests/contract/redocly tests/integration/oidc tests/integration/openapi
 
-.PHONY: help up lab down test faults compose lint format gen golden bench lock
+.PHONY: help up lab down test faults fuzz compose lint format gen golden bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,9 @@ test: .venv/.installed edge/static/openapi.json debian $(NPM:%=%/node_modules/.i
 
 faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose datagrams, 25 times as often as the tests
 	FAULT_SCALE=25 python -m pytest -q tests/fault
+
+fuzz: .venv/.installed gen/descriptor.binpb debian ## Try the API against its OpenAPI document for longer, from another seed
+	FUZZ_EXAMPLES=60 FUZZ_SEED=$$RANDOM python -m pytest -q tests/integration/openapi/test_schemathesis.py
 
 lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
 	ruff format --check .

@@ -7,8 +7,9 @@ from services.runtime.errors import invalid
 
 IDEMPOTENCY_KEY = "idempotency-key"
 
-_REQUEST_ID = re.compile("[A-Za-z0-9_-]{0,64}", re.ASCII)
-"""The rule of the field request_id, for the header that says the same."""
+_REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}", re.ASCII)
+"""The rule of the field request_id, for the header that says the same. Who sends it empty meant to
+send one, and would not be safe."""
 
 
 def request_id(field: str) -> str:
@@ -16,9 +17,12 @@ def request_id(field: str) -> str:
 
     Raises ApiError(INVALID_REQUEST).
     """
-    header = str(current_call().metadata.get(IDEMPOTENCY_KEY, ""))
-    if field and header and field != header:
-        raise invalid("request_id", "differs from the header Idempotency-Key; give one of them")
+    given = current_call().metadata.get(IDEMPOTENCY_KEY)
+    if given is None:
+        return field
+    header = str(given)
     if not _REQUEST_ID.fullmatch(header):
         raise invalid("Idempotency-Key", "must be 1 to 64 letters, digits, '-' and '_'")
-    return field or header
+    if field and field != header:
+        raise invalid("request_id", "differs from the header Idempotency-Key; give one of them")
+    return header

@@ -253,7 +253,7 @@ def test_the_errors_of_the_edge_say_the_same_to_rest_and_grpc() -> None:
         text = native["body_format_override"]["text_format_source"]["inline_string"]
         assert told.message == text
         spoken = rest["body_format_override"]["json_format"]
-        as_json = json_format.MessageToDict(told)
+        as_json = json_format.MessageToDict(told, preserving_proto_field_name=True)
         assert as_json["code"] == spoken["code"]
         # What is fixed cannot name the request: a native caller reads its id in x-request-id.
         *details, request = spoken["details"]

@@ -157,6 +157,14 @@ def test_a_service_is_told_the_longest_deadline(edge: Edge, form: str, timeout: 
     assert 10 < left <= 15
 
 
+@pytest.mark.parametrize(
+    "name", ["x!a", "!", "#", "$a", "a%", "&", "x'y", "*", "+", "^", "`", "|", "~", "x-some-bin"]
+)
+def test_a_header_that_grpc_has_no_form_for_stays_at_the_edge(edge: Edge, name: str) -> None:
+    """A service's gRPC library would end the call; RFC 9110, 5.6.2 allows the name."""
+    assert name not in call(edge, "rest", {name: "!"}).metadata
+
+
 def test_the_idempotency_key_reaches_the_service(edge: Edge) -> None:
     assert call(edge, "rest", {"Idempotency-Key": "k1"}).metadata["idempotency-key"] == "k1"
 

@@ -30,7 +30,7 @@ def test_who_asks_too_much_is_told_when_to_try_again(edge: Edge) -> None:
     assert refused.headers["x-ratelimit-limit"] == str(BURST)
     assert refused.headers["x-ratelimit-remaining"] == "0"
     assert refused.error is not None
-    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"} in (
+    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "1s"} in (
         refused.error["details"]
     )
     assert len(edge.services["server_ops"].seen) == [a.status for a in answers].count(200)

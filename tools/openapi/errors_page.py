@@ -35,7 +35,7 @@ google.rpc.BadRequest names each field that breaks a rule.
       "domain": "f2hcloud",
       "metadata": {{"server": "ns3070587.ip-149-202-215.eu", "operation": "operations/6b1c7f0e-…"}}
     }},
-    {{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "5s"}}
+    {{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "5s"}}
   ]
 }}
 ```

@@ -68,6 +68,9 @@ _WELL_KNOWN: Mapping[str, Json] = {
 _DETAILS = ("ErrorInfo", "BadRequest", "RetryInfo", "RequestInfo")
 """The messages of google.rpc that our errors have as details."""
 
+_SAID = {"ErrorInfo": ("reason", "domain")}
+"""What a detail of an error always says. The edge's own errors have no fields that are empty."""
+
 OPERATION = "google.longrunning.Operation"
 STATUS = "google.rpc.Status"
 
@@ -147,7 +150,8 @@ class Schemas:
             schema = self.message(of, Usage.RESPONSE)
             kind: Json = {"type": "string", "const": f"{ANY_PREFIX}{of.full_name}"}
             schema["properties"] = {"@type": kind, **schema.get("properties", {})}
-            schema["required"] = ["@type", *schema.get("required", [])]
+            always = [] if short(of) in _DETAILS else schema.get("required", [])
+            schema["required"] = ["@type", *always, *_SAID.get(short(of), ())]
             return schema
 
         return self._kept(short(of), made)
