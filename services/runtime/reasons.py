@@ -57,7 +57,8 @@ def expected(path: str) -> "frozenset[Reason.ValueType] | None":
         return None
     if not options.HasExtension(rule_pb2.rule):
         return None
-    return derived(options) | declared(options)
+    # Past the edge, whoever may call: its certificate has no business with the call.
+    return derived(options) | declared(options) | {Reason.PRINCIPAL_INVALID}
 
 
 def declared(options: descriptor_pb2.MethodOptions) -> "frozenset[Reason.ValueType]":
