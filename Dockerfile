@@ -77,7 +77,8 @@ ENTRYPOINT ["python", "-m"]
 # For the check below alone: a configuration, and certificates, without which Envoy refuses it.
 FROM setup AS example
 USER root
-RUN python -c "from pathlib import Path; from lab import ca; ca.make(Path('/etc/f2h/tls'))" \
+RUN python -c "from pathlib import Path; from lab import ca; ca.make(Path('/etc/f2h/tls')); \
+    ca.make_services(Path('/etc/f2h/parts'))" \
  && python -m edge /etc/envoy
 
 FROM envoyproxy/envoy:v1.40.0 AS edge
@@ -85,6 +86,7 @@ COPY --from=gen /src/gen/descriptor.binpb /src/gen/edge/public.lua /src/gen/edge
 COPY --from=gen /src/edge/static /srv/f2h/static
 # A configuration that Envoy would refuse is no image.
 RUN --mount=type=bind,from=example,source=/etc/f2h/tls,target=/etc/f2h/tls \
+    --mount=type=bind,from=example,source=/etc/f2h/parts/edge,target=/etc/f2h/services-tls \
     --mount=type=bind,from=example,source=/etc/envoy,target=/etc/envoy \
     envoy --mode validate -c /etc/envoy/envoy.json
 # Its user `envoy`, from the beginning.

@@ -41,7 +41,7 @@ class Installation:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, target)
         # Docker makes the folders of bind mounts; Podman wants them to be there.
-        for name in ("secrets", "tls", "images"):
+        for name in ("secrets", "tls", "services-tls", "images"):
             (folder / name).mkdir()
         compose = yaml.safe_load((folder / "docker-compose.yml").read_text())
         self.services: Mapping[str, Any] = compose["services"]
