@@ -77,7 +77,7 @@ def granted(subject: str = "") -> authorization_pb2.CheckResponse:
         ),
     )
     if subject:
-        answer.dynamic_metadata.update({"subject": subject})
+        answer.dynamic_metadata.update({"subject": subject, "capability": "server.details"})
     return answer
 
 

@@ -7,6 +7,7 @@ from f2h.edge.v1 import authorization_pb2
 
 from tests.edge.conftest import Edge
 from tests.edge.stand_ins import GOOD_KEY, PRINCIPAL, Call, eventually, granted
+from tests.edge.tokens import bearer, token
 
 REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
 REST_REBOOT = "/api/servers/ns1.ip-192-0-2.eu/reboot"
@@ -190,6 +191,25 @@ def test_the_access_log_is_json_without_secrets(edge: Edge) -> None:
     assert PRINCIPAL not in text
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert [line for line in lines if line["path"] == REST_REBOOT and line["status"] == 200]
+
+
+def test_the_access_log_says_who_did_what(edge: Edge) -> None:
+    """By the ids that auth gave, or that a token holds; what a caller claims of itself is no id."""
+    edge.public.rest("GET", "/api/servers", key=f"{GOOD_KEY}/key-of-a-log")
+    edge.public.rest("GET", "/api/servers", key=None, headers=bearer(token(sub="token-of-a-log")))
+    edge.public.rest("GET", "/api/servers", key="wrong")
+    edge.public.rest("GET", "/api/who-did-what")
+    eventually(lambda: "/api/who-did-what" in edge.log.read_text())
+    lines = [json.loads(line) for line in edge.log.read_text().splitlines() if line[:1] == "{"]
+    operation = "/f2h.server_ops.v1.ServerService/ListServers"
+    said = {
+        (line["operation"], line["principal"], line["token_of"], line["capability"])
+        for line in lines
+    }
+    assert (operation, "key-of-a-log", None, "server.details") in said
+    assert (operation, None, "token-of-a-log", None) in said
+    assert (operation, None, None, None) in said
+    assert [line for line in lines if line["principal"] == "wrong"] == []
 
 
 ANSWERS = {

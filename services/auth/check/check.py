@@ -95,7 +95,9 @@ class Passage:
     principal: str = ""
     """The signed principal of the caller; empty for a call that needs none."""
     subject: str = ""
-    """In whose quota it counts; empty: nobody's."""
+    """In whose quota it counts: the id of a key or a user; empty: nobody's."""
+    capability: str = ""
+    """What a customer's key had to hold for it; empty: nothing."""
 
 
 class Check:
@@ -262,7 +264,8 @@ class Check:
                 raise capability_missing(rule.capability)
             self._usage.count(record.id, rule.capability, _told(attempt.address))
 
-        return Passage(self._principal_of_key(record), record.id)
+        used = rule.capability if record.audience == _CUSTOMER else ""
+        return Passage(self._principal_of_key(record), record.id, used)
 
     async def _pass_session(
         self,

@@ -96,6 +96,8 @@ def _passed(passage: Passage) -> authorization_pb2.CheckResponse:
     )
     if passage.subject:
         answer.dynamic_metadata.update({"subject": passage.subject})
+    if passage.capability:
+        answer.dynamic_metadata.update({"capability": passage.capability})
     return answer
 
 

@@ -104,7 +104,10 @@ def test_a_good_key_passes_with_a_principal_and_without_itself(
     principal = verifier.verify(option.header.value)
     assert (principal.subject, principal.account) == (made.key.id, "demo")
     assert principal.policy_digest == Policy(made.key.capabilities, made.key.servers).digest()
-    assert answer.dynamic_metadata["subject"] == made.key.id
+    assert dict(answer.dynamic_metadata) == {
+        "subject": made.key.id,
+        "capability": "server.reboot",
+    }
 
 
 def test_a_public_call_passes_without_a_principal(
