@@ -77,7 +77,7 @@ def measure() -> Finding:
         f"{SERVERS} simulated BMCs with four sensors each, on the same machine as all else,\n"
         f"measured for {MINUTES} minutes. Kept: a made-up walk for each series, every slot of\n"
         f"every resolution filled. {QUESTIONS} questions, one after another, before that.\n"
-        "A round counts as missed when a whole step has passed: in a run of 7 minutes the rate\n"
+        "A round counts as missed when a whole step has passed: in a run of 3 minutes the rate\n"
         "was between 542 and 1025 a minute, and none was missed after the start.",
         (("what", ""), ("figure", "of the machine above; 100 % is one core.")),
         rows,
