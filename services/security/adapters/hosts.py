@@ -130,35 +130,23 @@ class GatewayHosts:
 
     async def _run_here(self, command: str, stdin: bytes) -> Ran:
         process = _Process(self._longest_answer)
-        loop = asyncio.get_running_loop()
+        starting = asyncio.ensure_future(_start(process, command))
         try:
-            transport, _ = await loop.subprocess_exec(
-                lambda: process,
-                "/bin/sh",
-                "-c",
-                command,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=ENVIRONMENT,
-                cwd="/",
-                start_new_session=True,  # what it starts is of its group, and is killed with it
-            )
-        except OSError:
-            raise HostUnreachable("It starts no command.") from None
-        try:
+            # Not awaited itself: cancelled while it starts, asyncio would kill the shell alone.
+            await asyncio.wait({starting})
+            transport = starting.result()
             pipe = transport.get_pipe_transport(0)
             assert isinstance(pipe, asyncio.WriteTransport)  # noqa: S101 - for the type
             pipe.write(stdin)
             pipe.close()  # as soon as all is written
             await process.ended.wait()
             status = transport.get_returncode()
+        except OSError:
+            raise HostUnreachable("It starts no command.") from None
         finally:
-            if not process.complete:
-                with suppress(OSError):
-                    os.killpg(transport.get_pid(), signal.SIGKILL)
-            with suppress(OSError):  # of a process of root's, which we may not kill
-                transport.close()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.exited.wait(), 1)
+            await asyncio.wait({starting})
+            if starting.exception() is None:
+                await _end(starting.result(), process)
         if process.too_long or status is None:
             raise HostUnreachable(_LONG)
         return Ran(status, bytes(process.output))
@@ -292,6 +280,32 @@ def _check(path: str) -> None:
     """Raises HostUnreachable: no Unix socket has such a path."""
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise HostUnreachable("The path of its socket is too long.")
+
+
+async def _start(process: "_Process", command: str) -> asyncio.SubprocessTransport:
+    """Runs a shell with the command. Raises OSError."""
+    transport, _ = await asyncio.get_running_loop().subprocess_exec(
+        lambda: process,
+        "/bin/sh",
+        "-c",
+        command,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,  # what it starts is of its group, and is killed with it
+    )
+    return transport
+
+
+async def _end(transport: asyncio.SubprocessTransport, process: "_Process") -> None:
+    """Kills a shell and what it started, unless it has ended."""
+    if not process.complete:
+        with suppress(OSError):
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+    with suppress(OSError):  # of a process of root's, which we may not kill
+        transport.close()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.exited.wait(), 1)
 
 
 def _kill(process: asyncssh.SSHClientProcess[bytes]) -> None:

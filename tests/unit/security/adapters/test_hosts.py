@@ -161,6 +161,23 @@ async def test_a_command_that_nobody_waits_for_any_more_is_killed(tmp_path: Path
             assert await asyncio.to_thread(reader.read) == b""
 
 
+async def test_a_command_that_is_given_up_while_it_starts_is_killed(tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    running = asyncio.create_task(HOSTS.run(HERE, f"exec 9>{held}; echo >&9; sleep 300"))
+    await asyncio.sleep(0)
+    # Nothing else goes on meanwhile: it runs, and nobody has noticed yet that it does.
+    with open(held, "rb") as reader:  # noqa: ASYNC230
+        assert reader.readline() == b"\n"
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        os.set_blocking(reader.fileno(), False)
+        async with asyncio.timeout(5):
+            while reader.read() != b"":
+                await asyncio.sleep(0.01)
+
+
 async def test_a_command_is_told_nothing_that_this_service_was_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
