@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -164,18 +165,20 @@ async def test_a_command_that_nobody_waits_for_any_more_is_killed(tmp_path: Path
 async def test_a_command_that_is_given_up_while_it_starts_is_killed(tmp_path: Path) -> None:
     held = tmp_path / "held"
     os.mkfifo(held)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     running = asyncio.create_task(HOSTS.run(HERE, f"exec 9>{held}; echo >&9; sleep 300"))
-    await asyncio.sleep(0)
-    # Nothing else goes on meanwhile: it runs, and nobody has noticed yet that it does.
-    with open(held, "rb") as reader:  # noqa: ASYNC230
-        assert reader.readline() == b"\n"
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        os.set_blocking(reader.fileno(), False)
-        async with asyncio.timeout(5):
-            while reader.read() != b"":
-                await asyncio.sleep(0.01)
+    for _ in range(50):  # steps of the loop, one by one: it runs, and nobody has noticed it yet
+        if select.select([reader], [], [], 0.1)[0]:
+            break
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    os.set_blocking(reader, True)
+    assert os.read(reader, 10) == b"\n"
+    async with asyncio.timeout(5):  # until nobody holds its other end
+        assert await asyncio.to_thread(os.read, reader, 10) == b""
+    os.close(reader)
 
 
 async def test_a_command_is_told_nothing_that_this_service_was_given(
