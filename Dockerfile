@@ -9,14 +9,16 @@ RUN python -m venv /venv
 COPY requirements/gen.lock requirements/
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/gen.lock
 COPY edge/docs edge/docs
+COPY console/package.json console/package-lock.json console/
 COPY tools/__init__.py tools/node_packages.py tools/
-RUN /venv/bin/python -m tools.node_packages edge/docs
+RUN /venv/bin/python -m tools.node_packages edge/docs && /venv/bin/python -m tools.node_packages console
 COPY pyproject.toml ./
 COPY protos protos
 COPY services/__init__.py services/
 COPY services/runtime services/runtime
 COPY tools tools
 COPY edge/*.lua edge/
+COPY console console
 RUN /venv/bin/python -m tools.gen && /venv/bin/python -m tools.static
 
 # What every service is: no pip in its environment, and nothing that it could write to.

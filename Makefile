@@ -19,8 +19,10 @@ DEBIAN := $(MACHINES) postgresql curl libfaketime openssh-client openssh-server 
 CONTAINERS := podman buildah runc netavark aardvark-dns iptables catatonit debootstrap
 COMPILE := uv pip compile -q --universal --generate-hashes pyproject.toml
 PROTOS := $(shell find protos -name '*.proto')
-# Folders of tests with packages of npm's.
-NPM := tests/contract/redocly tests/integration/oidc tests/integration/openapi
+CONSOLE := $(shell find console -name node_modules -prune -o -type f ! -name schema.d.ts -print)
+# Folders with packages of npm's: of what the edge serves, and of tests.
+STATIC := console edge/docs
+NPM := tests/browser tests/contract/redocly tests/integration/oidc tests/integration/openapi
 
 .PHONY: help up lab down test faults fuzz compose lint format gen golden bench lock
 
@@ -50,18 +52,20 @@ faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose 
 fuzz: .venv/.installed gen/descriptor.binpb debian ## Try the API against its OpenAPI document for longer, from another seed
 	FUZZ_EXAMPLES=60 FUZZ_SEED=$$RANDOM python -m pytest -q tests/integration/openapi/test_schemathesis.py
 
-lint: .venv/.installed gen/descriptor.binpb ## Check form, types, imports and the contract
+lint: .venv/.installed gen/descriptor.binpb console/node_modules/.installed ## Check form, types, imports and the contract
 	ruff format --check .
 	ruff check .
 	mypy services tools lab edge deploy tests bench
 	lint-imports --no-cache
 	buf lint gen/descriptor.binpb --config buf.yaml
 	python -m tools.breaking
+	python -m tools.console
 
-format: .venv/.installed ## Put code and protos into form
+format: .venv/.installed console/node_modules/.installed ## Put code and protos into form
 	ruff format .
 	ruff check --fix .
 	buf format -w --path protos
+	python -m tools.console --write
 
 gen: .venv/.installed ## Generate stubs, descriptor, catalogue and OpenAPI from the protos
 	python -m tools.gen
@@ -100,7 +104,7 @@ gen/descriptor.binpb: .venv/.installed $(PROTOS) $(wildcard tools/*.py tools/ope
 	python -m tools.gen
 
 # The last file that tools.static writes, always into a new folder.
-edge/static/openapi.json: gen/descriptor.binpb edge/docs/node_modules/.installed $(wildcard edge/docs/*.*) tools/static.py
+edge/static/openapi.json: gen/descriptor.binpb $(STATIC:%=%/node_modules/.installed) $(wildcard edge/docs/*.*) $(CONSOLE)
 	python -m tools.static
 
 .PHONY: debian

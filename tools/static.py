@@ -1,5 +1,6 @@
 """Makes edge/static, the files that the edge serves as they are: `python -m tools.static`.
 
+- /console/: the web console, built from console/
 - /docs/: Swagger UI, from npm, and our page, from edge/docs
 - /openapi.json: what the REST API is, from gen/
 """
@@ -10,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools import gen, protoc
+from tools import console, gen, protoc
 
 STATIC = protoc.ROOT / "edge" / "static"
 
@@ -37,13 +38,17 @@ def main() -> int:
 
 
 def make(folder: Path) -> None:
-    """Makes the files in a folder that is not there yet. Raises OSError when one is missing."""
+    """Makes the files in a folder that is not there yet.
+
+    Raises OSError when one is missing, RuntimeError when the console could not be built.
+    """
     (folder / "docs").mkdir(parents=True)
     for name in _PAGE:
         shutil.copyfile(_DOCS / name, folder / "docs" / name)
     for name in _SWAGGER_UI:
         source = _DOCS / "node_modules" / "swagger-ui-dist" / name
         shutil.copyfile(source, folder / "docs" / name)
+    console.build(folder / "console")
     shutil.copyfile(gen.GEN / "openapi.json", folder / "openapi.json")
 
 

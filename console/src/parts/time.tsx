@@ -1,0 +1,46 @@
+import { useEffect, useState } from "preact/hooks";
+import { language } from "../text";
+
+const EXACT = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long" });
+const AGO = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
+];
+
+/** A moment (RFC 3339) as how long ago, or how long until, with the exact time on hovering. */
+export function Time({ at }: { at: string }) {
+  const now = useNow();
+  const moment = new Date(at);
+  return (
+    <time dateTime={at} title={EXACT.format(moment)}>
+      {distance((moment.getTime() - now) / 1000)}
+    </time>
+  );
+}
+
+/** A moment (RFC 3339) in the reader's own time zone, to the second. */
+export function exactTime(at: string): string {
+  return EXACT.format(new Date(at));
+}
+
+/** So many seconds from now, before it when negative, in words. */
+export function distance(seconds: number): string {
+  const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+  return AGO.format(Math.trunc(seconds / size), unit);
+}
+
+const REFRESH_MS = 10_000;
+
+function useNow(): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}

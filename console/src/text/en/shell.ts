@@ -1,0 +1,15 @@
+export const product = "F2HCloud";
+export const servers = "Servers";
+export const keys = "API keys";
+export const audit = "Audit";
+export const docs = "API reference";
+export const account = "Account";
+export const mainNavigation = "Main";
+export const signOut = "Sign out";
+export const skip = "Skip to content";
+export const light = "Light";
+export const dark = "Dark";
+export const asSystem = "As the system";
+export const theme = "Colours";
+export const notFound = "There is no such page.";
+export const home = "To your servers";
