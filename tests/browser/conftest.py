@@ -1,18 +1,35 @@
 """A real browser before the whole system."""
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from lab.ipmi_sim import IpmiSim
-from tests.integration.conftest import System, running
+from tests.integration.conftest import ACCOUNT, System, running
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
+
+SECONDS = 30
+"""For what takes the browser of a busy machine some time."""
+
+expect.set_options(timeout=SECONDS * 1000)
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +88,50 @@ def watch(page: Page) -> Seen:
     page.on("pageerror", seen.failed)
     page.on("console", seen.said)
     return seen
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who signs in."""
+
+    email: str
+    password: str
+
+
+def person(system: System, role: str = "OWNER", account: str = ACCOUNT) -> Person:
+    """A new person of an account."""
+    system.account(account)
+    form = {"account": account, "email": f"person{next(_NUMBERS)}@example.net", "role": role}
+    answer = system.noc("POST", "/api/noc/users", json=form)
+    assert answer.status_code == 200, answer.text
+    return Person(form["email"], answer.json()["password"])
+
+
+def open_console(browser: Browser, system: System, size: Any = DESK, **context: Any) -> Page:
+    """The console in a browser of its own, before anybody is signed in."""
+    page = browser.new_context(viewport=size, **context).new_page()
+    page.set_default_timeout(SECONDS * 1000)
+    page.goto(f"{system.stack.url}/console")
+    return page
+
+
+def fill_in(page: Page, who: Person) -> None:
+    """Signs in on a page that asks for it."""
+    page.get_by_label("E-mail address").fill(who.email)
+    page.get_by_label("Password").fill(who.password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def sign_in(
+    browser: Browser, system: System, who: Person, size: Any = DESK, **context: Any
+) -> Page:
+    """The console with this person signed in."""
+    page = open_console(browser, system, size, **context)
+    fill_in(page, who)
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    return page
+
+
+def complaints(seen: Seen) -> list[str]:
+    """What a page complained of; that nobody was signed in browsers call an error as well."""
+    return [each for each in seen.complaints if "401 (Unauthorized)" not in each]

@@ -8,13 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from lab.ipmi_sim import IpmiSim
-from tests.browser.conftest import DESK, PHONE, Seen, watch
+from tests.browser.conftest import DESK, PHONE, SECONDS, Seen, watch
 from tests.integration.conftest import ACCOUNT, System
-
-SECONDS = 30
-"""For what takes the browser of a busy machine some time."""
-
-expect.set_options(timeout=SECONDS * 1000)
 
 
 def open_docs(browser: Browser, url: str, size: Any = DESK) -> tuple[Page, Seen]:

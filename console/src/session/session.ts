@@ -36,7 +36,10 @@ export function useSetSession() {
   const client = useQueryClient();
   return (session: Session | null) => {
     const before = client.getQueryData<Session | null>(SESSION);
-    if (before?.user?.id !== session?.user?.id) client.clear();
+    if (before?.user?.id !== session?.user?.id) {
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
+      client.getMutationCache().clear();
+    }
     client.setQueryData(SESSION, session);
   };
 }
@@ -48,4 +51,10 @@ export function useSignOut() {
     mutationFn: () => answer(api.POST("/auth/logout", { body: {} })),
     onSuccess: () => setSession(null),
   });
+}
+
+/** Whether who is signed in may change what belongs to the account: READ_ONLY people look. */
+export function useMayChange(): boolean {
+  const role = useSession().data?.user?.role;
+  return role === "MEMBER" || role === "OWNER";
 }
