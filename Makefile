@@ -44,7 +44,7 @@ down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
 
 test: .venv/.installed edge/static/openapi.json debian $(NPM:%=%/node_modules/.installed) ## Install what the tests need and run them
-	python -m pytest -n 2 --dist loadfile $(TESTS)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose datagrams, 25 times as often as the tests
 	FAULT_SCALE=25 python -m pytest -q tests/fault
