@@ -24,7 +24,7 @@ CONSOLE := $(shell find console -name node_modules -prune -o -type f ! -name sch
 STATIC := console edge/docs
 NPM := tests/browser tests/contract/redocly tests/integration/oidc tests/integration/openapi
 
-.PHONY: help up lab down test faults fuzz compose lint format gen golden bench lock
+.PHONY: help up lab pictures down test faults fuzz compose lint format gen golden bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,10 @@ up: .venv/.installed edge/static/openapi.json $(if $(LAB),debian) ## Run everyth
 lab: DEBIAN := $(MACHINES)
 lab: .venv/.installed gen/descriptor.binpb debian ## Add NODES=1 machine in QEMU to a running `make up`
 	@exec python -m lab.machines --nodes $(or $(NODES),1) $(UP)
+
+pictures: DEBIAN := chromium
+pictures: .venv/.installed debian ## Take pictures of the console of a running `make up`
+	python -m lab.pictures
 
 down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
