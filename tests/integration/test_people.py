@@ -45,6 +45,14 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
     )
 
 
+def test_anybody_is_told_how_one_may_sign_in_here(system: System, browser: Browser) -> None:
+    wrong = {"Cookie": "f2h_session=wrong", "X-API-Key": "wrong", "Origin": "http://evil.example"}
+    for headers in ({}, wrong):
+        answer = browser.client.get("/api/auth/options", headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {"oidc": False})
+    assert system.noc("GET", "/api/auth/options").json() == {"oidc": False}
+
+
 def test_a_person_is_told_the_address_that_we_see_whatever_is_claimed(
     system: System, browser: Browser
 ) -> None:

@@ -36,8 +36,12 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         *,
         idle: timedelta,
         secure: bool,
+        oidc: bool,
     ) -> None:
-        """`idle` is after how long without a call a session ends. `secure`: browsers use TLS."""
+        """`idle` is after how long without a call a session ends. `secure`: browsers use TLS.
+
+        `oidc` is whether one may sign in with an OpenID Connect provider.
+        """
         self._sign_in = sign_in
         self._own = own
         self._users = users
@@ -45,6 +49,13 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         self._end = end
         self._idle = idle
         self._secure = secure
+        self._oidc = oidc
+
+    async def GetSignInOptions(
+        self, _request: session_pb2.GetSignInOptionsRequest, _context: Any
+    ) -> session_pb2.SignInOptions:
+        """How one may sign in."""
+        return session_pb2.SignInOptions(oidc=self._oidc)
 
     async def Login(self, request: session_pb2.LoginRequest, context: Any) -> session_pb2.Session:
         """Signs somebody in with a password."""
