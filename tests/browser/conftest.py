@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import (
     Browser,
@@ -109,11 +110,13 @@ def person(system: System, role: str = "OWNER", account: str = ACCOUNT) -> Perso
     return Person(form["email"], answer.json()["password"])
 
 
-def open_console(browser: Browser, system: System, size: Any = DESK, **context: Any) -> Page:
-    """The console in a browser of its own, before anybody is signed in."""
+def open_console(
+    browser: Browser, system: System, size: Any = DESK, path: str = "", **context: Any
+) -> Page:
+    """The console in a browser of its own, before anybody is signed in, at this path of it."""
     page = browser.new_context(viewport=size, **context).new_page()
     page.set_default_timeout(SECONDS * 1000)
-    page.goto(f"{system.stack.url}/console")
+    page.goto(f"{system.stack.url}/console#{path}" if path else f"{system.stack.url}/console")
     return page
 
 
@@ -132,6 +135,25 @@ def sign_in(
     fill_in(page, who)
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     return page
+
+
+def call(system: System, who: Person, verb: str, path: str, **body: Any) -> dict[str, Any]:
+    """A call of this person, signed in elsewhere."""
+    with httpx.Client(base_url=system.stack.url, timeout=SECONDS) as client:
+        client.headers["Origin"] = system.stack.url
+        form = {"email": who.email, "password": who.password}
+        assert client.post("/api/auth/login", json=form).status_code == 200
+        answer = client.request(verb, path, json=body or None)
+        assert answer.status_code == 200, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+
+def end_sessions(system: System, who: Person) -> None:
+    """What the NOC does when somebody's session must end now."""
+    user = call(system, who, "GET", "/api/auth/me")["user"]
+    answer = system.noc("POST", f"/api/noc/users/{user['id']}/end_sessions", json={})
+    assert answer.status_code == 200, answer.text
 
 
 def complaints(seen: Seen) -> list[str]:

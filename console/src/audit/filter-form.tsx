@@ -31,7 +31,7 @@ export function FilterForm({ filter, onFilter }: Props) {
   return (
     <details class="card filter">
       <summary>
-        <ListFilter aria-hidden="true" /> {text.audit.filter}
+        <ListFilter aria-hidden="true" /> {text.audit.filter}{" "}
         {inUse && <span class="muted">{inWords(filter).join(" · ")}</span>}
       </summary>
       <form
