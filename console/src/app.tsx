@@ -1,7 +1,6 @@
 import { QueryClientProvider, useQueryClient } from "@tanstack/preact-query";
 import { useState } from "preact/hooks";
-import { Link, Redirect, Route, Router, Switch } from "wouter-preact";
-import { useHashLocation } from "wouter-preact/use-hash-location";
+import { Link, Redirect, Route, Router, Switch, useLocation } from "wouter-preact";
 import { AccountPage } from "./account/account-page";
 import { newQueryClient } from "./api/queries";
 import type { Session } from "./api/schema";
@@ -10,57 +9,76 @@ import { KeysPage } from "./keys/keys-page";
 import { Answered } from "./parts/answered";
 import { ServerPage } from "./servers/server-page";
 import { ServersPage } from "./servers/servers-page";
-import { useSession, useSetSession } from "./session/session";
+import { useRestWhenLeftAlone } from "./session/left-alone";
+import { type Back, takeBack } from "./session/oidc";
+import { useOtherTabs, useSession, useSetSession } from "./session/session";
 import { SignInAgain } from "./session/sign-in-again";
 import { SignInPage } from "./session/sign-in-page";
+import { Boundary } from "./shell/boundary";
+import { usePlace } from "./shell/location";
 import { Page } from "./shell/page";
 import { Shell } from "./shell/shell";
 import { text } from "./text";
 
 export function App() {
+  const [back] = useState(takeBack);
   const [ended, setEnded] = useState(false);
   const [client] = useState(() => newQueryClient(() => setEnded(true)));
   return (
     <QueryClientProvider client={client}>
-      <Router hook={useHashLocation}>
-        <Console ended={ended} onSignedIn={() => setEnded(false)} />
+      <Router hook={usePlace}>
+        <Console back={back} ended={ended} onSignedIn={() => setEnded(false)} />
       </Router>
     </QueryClientProvider>
   );
 }
 
 interface Props {
+  /** What the browser came back with from the organisation's provider; null: it was not there. */
+  back: Back | null;
   /** A call was refused because the session is no more. */
   ended: boolean;
   onSignedIn: () => void;
 }
 
-function Console({ ended, onSignedIn }: Props) {
+function Console({ back, ended, onSignedIn }: Props) {
   const client = useQueryClient();
   const session = useSession();
   const setSession = useSetSession();
+  useOtherTabs(changed);
 
-  function signedIn(fresh: Session): void {
-    setSession(fresh);
+  function changed(now: Session | null): void {
+    setSession(now);
     onSignedIn();
-    void client.invalidateQueries();
+    // What was refused meanwhile is asked again.
+    if (now) void client.invalidateQueries();
   }
 
+  if (session.data === undefined) {
+    return (
+      <main class="starting">
+        <Answered query={session}>{() => null}</Answered>
+      </main>
+    );
+  }
+  if (session.data === null) return <SignInPage back={back} onSignedIn={changed} />;
   return (
-    <Answered query={session}>
-      {(known) =>
-        known ? (
-          <>
-            <Shell>
-              <Pages key={known.user?.id} />
-            </Shell>
-            {ended && <SignInAgain email={known.user?.email ?? ""} onSignedIn={signedIn} />}
-          </>
-        ) : (
-          <SignInPage onSignedIn={signedIn} />
-        )
-      }
-    </Answered>
+    <>
+      <SignedIn key={session.data.user?.id} session={session.data} />
+      {ended && <SignInAgain email={session.data.user?.email ?? ""} onSignedIn={changed} />}
+    </>
+  );
+}
+
+function SignedIn({ session }: { session: Session }) {
+  const [path] = useLocation();
+  useRestWhenLeftAlone(session.idle_seconds);
+  return (
+    <Shell>
+      <Boundary path={path}>
+        <Pages />
+      </Boundary>
+    </Shell>
   );
 }
 

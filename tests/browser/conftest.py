@@ -4,9 +4,11 @@ import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import (
     Browser,
@@ -30,6 +32,7 @@ SECONDS = 30
 expect.set_options(timeout=SECONDS * 1000)
 
 _NUMBERS = itertools.count()
+_AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +110,13 @@ def person(system: System, role: str = "OWNER", account: str = ACCOUNT) -> Perso
     return Person(form["email"], answer.json()["password"])
 
 
-def open_console(browser: Browser, system: System, size: Any = DESK, **context: Any) -> Page:
-    """The console in a browser of its own, before anybody is signed in."""
+def open_console(
+    browser: Browser, system: System, size: Any = DESK, path: str = "", **context: Any
+) -> Page:
+    """The console in a browser of its own, before anybody is signed in, at this path of it."""
     page = browser.new_context(viewport=size, **context).new_page()
     page.set_default_timeout(SECONDS * 1000)
-    page.goto(f"{system.stack.url}/console")
+    page.goto(f"{system.stack.url}/console#{path}" if path else f"{system.stack.url}/console")
     return page
 
 
@@ -132,6 +137,37 @@ def sign_in(
     return page
 
 
+def call(system: System, who: Person, verb: str, path: str, **body: Any) -> dict[str, Any]:
+    """A call of this person, signed in elsewhere."""
+    with httpx.Client(base_url=system.stack.url, timeout=SECONDS) as client:
+        client.headers["Origin"] = system.stack.url
+        form = {"email": who.email, "password": who.password}
+        assert client.post("/api/auth/login", json=form).status_code == 200
+        answer = client.request(verb, path, json=body or None)
+        assert answer.status_code == 200, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+
+def end_sessions(system: System, who: Person) -> None:
+    """What the NOC does when somebody's session must end now."""
+    user = call(system, who, "GET", "/api/auth/me")["user"]
+    answer = system.noc("POST", f"/api/noc/users/{user['id']}/end_sessions", json={})
+    assert answer.status_code == 200, answer.text
+
+
 def complaints(seen: Seen) -> list[str]:
     """What a page complained of; that nobody was signed in browsers call an error as well."""
     return [each for each in seen.complaints if "401 (Unauthorized)" not in each]
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds on the page as it is that is serious or critical: rule, place, and why."""
+    page.evaluate(_AXE.read_text())
+    violations = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{violation['id']} {node['target']}: {node['failureSummary']}"
+        for violation in violations
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]

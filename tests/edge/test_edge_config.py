@@ -77,7 +77,7 @@ def render_to(target: Path, **changes: Any) -> None:
 
 @each_listener
 def test_the_order_of_the_filters(listener: str) -> None:
-    files = ["static_headers", "file_server"] if listener == "public" else []
+    files = ["compressor", "static_headers", "file_server"] if listener == "public" else []
     tokens = ["jwt_authn"] if listener == "public" else []
     assert [each["name"].removeprefix("envoy.filters.http.") for each in filters(listener)] == [
         "edge_headers",
@@ -132,25 +132,42 @@ def test_authorization_is_switched_off_only_where_nothing_passes(listener: str) 
     (host,) = managers()[listener]["route_config"]["virtual_hosts"]
     settings = host["typed_per_filter_config"]["envoy.filters.http.ext_authz"]
     assert settings["check_settings"] == {"context_extensions": {"listener": listener}}
-    docs = ["docs"] if listener == "public" else []
+    moved = ["docs", "console"] if listener == "public" else []
     switched_off = [
         route
         for route in host["routes"]
         if "envoy.filters.http.ext_authz" in route.get("typed_per_filter_config", {})
     ]
-    assert [route["name"] for route in switched_off] == ["malformed_timeout", "encoded_name", *docs]
+    assert [route["name"] for route in switched_off] == [
+        "malformed_timeout",
+        "encoded_name",
+        *moved,
+    ]
     assert all("direct_response" in route for route in switched_off)
 
 
-def test_files_are_served_on_one_route_only() -> None:
+def test_files_are_served_on_their_routes_only() -> None:
     kind = "envoy.filters.http.file_server"
     [server] = (each["typed_config"] for each in filters("public") if each["name"] == kind)
     assert "path_mappings" not in server
-    [route] = (each for each in routes_of("public") if kind in str(each))
-    [mapping] = route["typed_per_filter_config"][kind]["path_mappings"]
-    assert mapping["request_path_prefix"] == "/"
-    rule = route["match"]["safe_regex"]["regex"]
-    assert not any(re.fullmatch(rule, path) for path in ("/", "/api/servers", "/openapi-json"))
+    assets, rest = (each for each in routes_of("public") if kind in str(each))
+    for route in (assets, rest):
+        [mapping] = route["typed_per_filter_config"][kind]["path_mappings"]
+        assert mapping["request_path_prefix"] == "/"
+    assert assets["match"] == {"prefix": "/console/assets/"}
+    rule = rest["match"]["safe_regex"]["regex"]
+    others = ("/", "/api/servers", "/openapi-json", "/consoles", "/console")
+    assert not any(re.fullmatch(rule, path) for path in others)
+    assert kind not in str(managers()["internal"])
+
+
+def test_only_files_are_compressed() -> None:
+    kind = "envoy.filters.http.compressor"
+    [compressor] = (each["typed_config"] for each in filters("public") if each["name"] == kind)
+    [direction] = (value for key, value in compressor.items() if key.endswith("direction_config"))
+    assert direction["common_config"]["enabled"]["default_value"] is False
+    compressed = [each["name"] for each in routes_of("public") if kind in str(each)]
+    assert compressed == ["static_assets", "static"]
     assert kind not in str(managers()["internal"])
 
 
@@ -213,7 +230,7 @@ def test_both_listeners_are_equally_hard(listener: str) -> None:
         del manager[theirs], reference[theirs]
     assert manager == reference
     # What the public one has alone: tokens stand for customers' keys, and files are for anybody.
-    alone = {f"envoy.filters.http.{name}" for name in ("jwt_authn", "file_server")}
+    alone = {f"envoy.filters.http.{name}" for name in ("jwt_authn", "compressor", "file_server")}
     alone.add("static_headers")
     others = [each for each in filters("public") if each["name"] not in alone]
     shared = [each for each in filters(listener) if each["name"] not in alone]

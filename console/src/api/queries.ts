@@ -9,6 +9,9 @@ const ENDED = new Set(["SESSION_INVALID", "CREDENTIAL_MISSING"]);
 const ATTEMPTS = 3;
 const SLOWEST_RETRY_MS = 15_000;
 
+/** How often is asked again for what the API did not answer at all. */
+const AGAIN_MS = 10_000;
+
 /** `onEnded` is called whenever a call is refused because the session has ended. */
 export function newQueryClient(onEnded: () => void): QueryClient {
   const look = (error: unknown) => {
@@ -22,6 +25,9 @@ export function newQueryClient(onEnded: () => void): QueryClient {
         staleTime: 5_000,
         // A browser that believes to be offline may still reach this host.
         networkMode: "always",
+        // What was told to have failed is mended by itself when the API is back.
+        refetchInterval: ({ state: { error } }) =>
+          error instanceof Failure && error.passing ? AGAIN_MS : false,
         retry: (count, error) => count < ATTEMPTS && error instanceof Failure && error.passing,
         retryDelay: (count, error) =>
           error instanceof Failure && error.retrySeconds > 0

@@ -1,33 +1,31 @@
 /** Who is signed in. The session itself is a cookie that no script can read. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { useEffect } from "preact/hooks";
 import { answer, api } from "../api/client";
 import { Failure } from "../api/failure";
 import type { LoginRequest, Session } from "../api/schema";
+import { onOtherTabs, tellOtherTabs } from "./other-tabs";
 
-const SESSION = ["session"] as const;
+export const SESSION = ["session"] as const;
 
 /** The session; null: nobody is signed in. */
 export function useSession() {
   return useQuery({
     queryKey: SESSION,
     staleTime: Number.POSITIVE_INFINITY,
-    queryFn: async ({ signal }): Promise<Session | null> => {
-      try {
-        return await answer(api.GET("/auth/me", { signal }));
-      } catch (error) {
-        if (error instanceof Failure && error.httpStatus === 401) return null;
-        throw error;
-      }
-    },
+    queryFn: ({ signal }) => askWho(signal),
   });
 }
 
-/** Signs in with a password. Fails with SIGN_IN_FAILED or SECOND_FACTOR_REQUIRED. */
+/** Signs in with a password. Fails with SIGN_IN_FAILED, SECOND_FACTOR_REQUIRED or RATE_LIMITED. */
 export function useSignIn(onSignedIn: (session: Session) => void) {
   return useMutation({
     mutationFn: (form: LoginRequest) => answer(api.POST("/auth/login", { body: form })),
-    onSuccess: onSignedIn,
+    onSuccess: (session) => {
+      tellOtherTabs();
+      onSignedIn(session);
+    },
   });
 }
 
@@ -44,12 +42,32 @@ export function useSetSession() {
   };
 }
 
-/** Signs out. */
+/** Calls back with who is signed in whenever that was changed in another tab. */
+export function useOtherTabs(onChanged: (session: Session | null) => void): void {
+  useEffect(() =>
+    onOtherTabs(() => {
+      // When it cannot be asked now, the next call of this tab tells.
+      void askWho().then(onChanged, () => {});
+    }),
+  );
+}
+
+/** Signs out; `everywhere` ends every session of this person. */
 export function useSignOut() {
   const setSession = useSetSession();
   return useMutation({
-    mutationFn: () => answer(api.POST("/auth/logout", { body: {} })),
-    onSuccess: () => setSession(null),
+    mutationFn: async (everywhere: boolean) => {
+      try {
+        await answer(api.POST("/auth/logout", { body: { everywhere } }));
+      } catch (error) {
+        // The session had ended before: that is what was wanted.
+        if (!isNobody(error)) throw error;
+      }
+    },
+    onSuccess: () => {
+      setSession(null);
+      tellOtherTabs();
+    },
   });
 }
 
@@ -57,4 +75,17 @@ export function useSignOut() {
 export function useMayChange(): boolean {
   const role = useSession().data?.user?.role;
   return role === "MEMBER" || role === "OWNER";
+}
+
+async function askWho(signal?: AbortSignal): Promise<Session | null> {
+  try {
+    return await answer(api.GET("/auth/me", signal ? { signal } : {}));
+  } catch (error) {
+    if (isNobody(error)) return null;
+    throw error;
+  }
+}
+
+function isNobody(error: unknown): boolean {
+  return error instanceof Failure && error.httpStatus === 401;
 }

@@ -11,6 +11,7 @@ export const retryIn = (seconds: number) => `Try again in ${Math.ceil(seconds)} 
 export const selectAll = "Select all";
 export const selectShown = (count: number) => `Select the ${count} shown`;
 export const selected = (count: number, of: number) => `${count} of ${of} selected`;
+export const show = "Show";
 export const stale = "What you see below is from before.";
 export const tryAgain = "Try again";
 export const unanswered =

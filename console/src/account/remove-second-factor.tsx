@@ -1,0 +1,63 @@
+import { useId, useState } from "preact/hooks";
+import { Button } from "../parts/button";
+import { Dialog } from "../parts/dialog";
+import { Input } from "../parts/field";
+import { Notice } from "../parts/notice";
+import { Password } from "../parts/password";
+import { Refusal } from "../parts/refusal";
+import { text } from "../text";
+import { useRemoveSecondFactor } from "./queries";
+import { isNotProven, otherwise } from "./wrong";
+
+/** Takes the second factor off, for who has both factors. */
+export function RemoveSecondFactor({ onDone }: { onDone: () => void }) {
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const remove = useRemoveSecondFactor();
+  const form = useId();
+
+  function submit(event: Event): void {
+    event.preventDefault();
+    remove.mutate({ password, code }, { onSuccess: onDone });
+  }
+
+  return (
+    <Dialog
+      title={text.account.removeTitle}
+      onClose={onDone}
+      footer={
+        <>
+          <Button onClick={onDone}>{text.cancel}</Button>
+          <Button type="submit" form={form} look="danger" busy={remove.isPending}>
+            {text.account.remove}
+          </Button>
+        </>
+      }
+    >
+      <form id={form} onSubmit={submit}>
+        <p>{text.account.removeHint}</p>
+        <Password
+          label={text.account.yourPassword}
+          input={{ autocomplete: "current-password", autoFocus: true }}
+          value={password}
+          onValue={setPassword}
+        />
+        <Input
+          label={text.signIn.code}
+          hint={text.signIn.codeHint}
+          value={code}
+          onValue={setCode}
+          input={{
+            autocomplete: "one-time-code",
+            autocapitalize: "none",
+            required: true,
+            minLength: 6,
+            maxLength: 32,
+          }}
+        />
+        {isNotProven(remove.error) && <Notice kind="bad">{text.account.notProven}</Notice>}
+        <Refusal error={otherwise(remove.error)} />
+      </form>
+    </Dialog>
+  );
+}
