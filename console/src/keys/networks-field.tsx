@@ -2,9 +2,9 @@ import { Plus } from "lucide-preact";
 import type { FieldError } from "../api/field-errors";
 import { Button } from "../parts/button";
 import { Field } from "../parts/field";
+import { useSession } from "../session/session";
 import { text } from "../text";
 import { MOST_NETWORKS, mended, type Remark, readNetworks, withAddress } from "./networks";
-import { useOwnAddress } from "./own-address";
 
 const ROWS = { least: 3, most: 10 };
 
@@ -18,7 +18,7 @@ interface Props {
 
 /** The networks that a key may be used from. Every line that is wrong is named while one types. */
 export function NetworksField({ typed, onTyped, errors }: Props) {
-  const address = useOwnAddress();
+  const address = useSession().data?.address;
   const { cidrs, lines, remarks } = readNetworks(typed);
   const wrong = remarks.filter(({ kind }) => kind !== "ADDRESS");
   const notes = remarks.filter(({ kind }) => kind === "ADDRESS");

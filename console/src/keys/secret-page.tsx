@@ -5,11 +5,11 @@ import { Notice } from "../parts/notice";
 import { Section } from "../parts/section";
 import { exactTime } from "../parts/time";
 import { useServers } from "../servers/queries";
+import { useSession } from "../session/session";
 import { Page } from "../shell/page";
 import { text } from "../text";
 import { curlLine } from "./curl-line";
 import { isWithin } from "./networks";
-import { useOwnAddress } from "./own-address";
 import { useCapabilities } from "./queries";
 
 /** A key that was just made. Its secret is in memory alone, for as long as this page is shown. */
@@ -23,7 +23,7 @@ export interface Made {
 export function SecretPage({ made: { key, secret, old } }: { made: Made }) {
   const servers = useServers().data;
   const catalogue = useCapabilities().data ?? [];
-  const address = useOwnAddress();
+  const address = useSession().data?.address;
   const curl = servers && curlLine(key, secret, servers, location.origin);
   const label =
     catalogue.find(({ id }) => id === curl?.capability)?.label ?? curl?.capability ?? "";
