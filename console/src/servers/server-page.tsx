@@ -95,8 +95,10 @@ function Sections({ server }: { server: Server }) {
   const { hostname } = server;
   return (
     <>
-      <StateSection server={server} />
-      <RescueSection hostname={hostname} address={server.ips[0] ?? ""} />
+      <div class="overview">
+        <StateSection server={server} />
+        <RescueSection hostname={hostname} address={server.ips[0] ?? ""} />
+      </div>
       <InstallSection hostname={hostname} />
       <OperationsSection hostname={hostname} />
       <IpsSection hostname={hostname} />

@@ -81,7 +81,7 @@ function Row({ server }: { server: Server }) {
       <Link href={`/servers/${server.hostname}`}>{server.hostname}</Link>
       <span>{server.ips[0]}</span>
       <span class="muted">{server.datacenter}</span>
-      <span class="small muted">
+      <span class="server-boot small muted">
         {text.servers.nextBoot}: {text.servers.boot[boots]}
       </span>
       <span class="server-state">
