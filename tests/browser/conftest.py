@@ -4,6 +4,7 @@ import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ SECONDS = 30
 expect.set_options(timeout=SECONDS * 1000)
 
 _NUMBERS = itertools.count()
+_AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +137,15 @@ def sign_in(
 def complaints(seen: Seen) -> list[str]:
     """What a page complained of; that nobody was signed in browsers call an error as well."""
     return [each for each in seen.complaints if "401 (Unauthorized)" not in each]
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds on the page as it is that is serious or critical: rule, place, and why."""
+    page.evaluate(_AXE.read_text())
+    violations = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{violation['id']} {node['target']}: {node['failureSummary']}"
+        for violation in violations
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]
