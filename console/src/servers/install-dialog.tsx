@@ -33,13 +33,13 @@ export function InstallDialog(action: ActionProps) {
       ready={template !== "" && typed.trim() === hostname && !holdsPrivateKey(keys)}
       send={(init) => answer(api.POST("/servers/{hostname}/install", { ...init, body }))}
     >
-      <Notice kind="warning">{text.servers.installLoses(hostname)}</Notice>
       <Answered query={templates}>
         {(all) =>
           all.length === 0 ? (
             <p>{text.servers.noTemplates}</p>
           ) : (
             <>
+              <Notice kind="warning">{text.servers.installLoses(hostname)}</Notice>
               <TemplateField
                 templates={all}
                 chosen={template}

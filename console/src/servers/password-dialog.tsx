@@ -4,15 +4,18 @@ import { Copy } from "../parts/copy";
 import { Dialog } from "../parts/dialog";
 import { Notice } from "../parts/notice";
 import { text } from "../text";
+import { Command } from "./command";
 import { useReadRescuePassword } from "./queries";
 
 interface Props {
   hostname: string;
+  /** The command that logs in; empty: not known. */
+  command: string;
   onClose: () => void;
 }
 
 /** Asks before root's password in the rescue system is read, and shows it this one time. */
-export function PasswordDialog({ hostname, onClose }: Props) {
+export function PasswordDialog({ hostname, command, onClose }: Props) {
   const read = useReadRescuePassword(hostname);
   if (!read.data) {
     return (
@@ -43,6 +46,12 @@ export function PasswordDialog({ hostname, onClose }: Props) {
         <pre>{read.data.password}</pre>
         <Copy value={read.data.password} label={text.servers.copyPassword} />
       </div>
+      {command && (
+        <>
+          <p>{text.servers.passwordUse}</p>
+          <Command command={command} />
+        </>
+      )}
     </Dialog>
   );
 }

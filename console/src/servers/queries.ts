@@ -112,7 +112,7 @@ export async function beginOperation(
     keyOf(hostname),
     (server) => server && { ...server, current_operation: operation.done ? "" : operation.name },
   );
-  await refreshServer(client, hostname);
+  await client.invalidateQueries({ queryKey: ["servers"] });
 }
 
 /** Asks anew for whatever is shown of a server, and for the list of all. */

@@ -3,11 +3,11 @@ import type { Rescue, RescueState } from "../api/schema";
 import { Answered } from "../parts/answered";
 import { Badge, type Tone } from "../parts/badge";
 import { Button } from "../parts/button";
-import { Copy } from "../parts/copy";
 import { Section } from "../parts/section";
 import { Time } from "../parts/time";
 import { useMayChange } from "../session/session";
 import { text } from "../text";
+import { Command } from "./command";
 import { PasswordDialog } from "./password-dialog";
 import { useRescue } from "./queries";
 
@@ -32,6 +32,7 @@ export function RescueSection({ hostname, address }: Props) {
   const rescue = useRescue(hostname);
   const [reading, setReading] = useState(false);
   const mayChange = useMayChange();
+  const command = address && `ssh root@${address}`;
   return (
     <Section
       title={text.servers.rescue}
@@ -48,25 +49,25 @@ export function RescueSection({ hostname, address }: Props) {
           <>
             <Badge tone={TONES[known.state]}>{text.servers.rescueState[known.state].label}</Badge>
             <p class="muted">{text.servers.rescueState[known.state].note}</p>
-            {known.state === "ACTIVE" && <Active rescue={known} address={address} />}
+            {known.state === "ACTIVE" && <Active rescue={known} command={command} />}
           </>
         )}
       </Answered>
-      {reading && <PasswordDialog hostname={hostname} onClose={() => setReading(false)} />}
+      {reading && (
+        <PasswordDialog hostname={hostname} command={command} onClose={() => setReading(false)} />
+      )}
     </Section>
   );
 }
 
-function Active({ rescue, address }: { rescue: Rescue; address: string }) {
-  const command = `ssh root@${address}`;
+function Active({ rescue, command }: { rescue: Rescue; command: string }) {
   return (
     <dl class="facts">
-      {address && (
+      {command && (
         <>
           <dt>{text.servers.logIn}</dt>
-          <dd class="copied-line">
-            <code>{command}</code>
-            <Copy value={command} label={text.servers.copyCommand} />
+          <dd>
+            <Command command={command} />
           </dd>
         </>
       )}

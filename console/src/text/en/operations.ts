@@ -63,6 +63,7 @@ export const fault: Record<OperationMetadataFault, string> = {
 
 /** So many seconds that something took, as exactly as is of use. */
 export function seconds(count: number): string {
+  if (count < 0.1) return "< 0.1 s";
   return count < 10 ? `${count.toFixed(1)} s` : counting(count);
 }
 

@@ -19,10 +19,10 @@ export const datacenter = "Datacenter";
 export const mac = "Boot interface";
 export const state = "State";
 export const power = "Power";
-export const nextBoot = "Next start";
-export const lastBoot = "Last network start";
+export const nextBoot = "Next boot";
+export const lastBoot = "Last netboot";
 export const once = "once, then its disk again";
-export const neverAsked = "It never asked the network.";
+export const neverAsked = "None seen";
 export const ready = "Ready";
 export const moreAddresses = (count: number) => `and ${count} more`;
 
@@ -145,6 +145,7 @@ export const readPasswordQuestion = (server: string) => `Read root's password of
 export const readPasswordLoses =
   "It can be read this one time; afterwards it is gone here. Have a place ready to keep it.";
 export const passwordOf = (server: string) => `root's password of ${server}`;
+export const passwordUse = "Log in with it:";
 export const passwordOnce = "It is not shown again. Keep it before you close this.";
 export const copyPassword = "Copy password";
 export const kept = "I have kept it";
