@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/preact-query";
+import { keepPreviousData, useQuery } from "@tanstack/preact-query";
 import { useRef } from "preact/hooks";
 
 interface Options<Data> {
@@ -6,7 +6,8 @@ interface Options<Data> {
   /** Asks the API; `age` goes into the call's query. */
   queryFn: (age: { max_age_seconds?: number }, signal: AbortSignal) => Promise<Data>;
   refetchInterval: number;
-  enabled?: boolean;
+  /** Whether the answer to another key stands in until there is one: `isPlaceholderData` says so. */
+  keepPrevious?: boolean;
 }
 
 /**
@@ -14,11 +15,12 @@ interface Options<Data> {
  *
  * A failure is told at once: it is asked for again after the interval, and no sooner.
  */
-export function useFreshQuery<Data>({ queryFn, ...options }: Options<Data>) {
+export function useFreshQuery<Data>({ queryFn, keepPrevious, ...options }: Options<Data>) {
   const fresh = useRef(false);
-  const query = useQuery({
+  const query = useQuery<Data>({
     ...options,
     retry: false,
+    ...(keepPrevious && { placeholderData: keepPreviousData }),
     queryFn: ({ signal }) => queryFn(fresh.current ? { max_age_seconds: 0 } : {}, signal),
   });
   async function refresh(): Promise<void> {
