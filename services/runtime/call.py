@@ -40,6 +40,15 @@ class Caller:
             return None
         return self.policy.servers if self.policy else frozenset()
 
+    def may(self, capability: str) -> bool:
+        """Whether the caller's key holds the capability, or a person calls, whom the role bounds.
+
+        For a call whose rule cannot say beforehand which capability it needs.
+        """
+        if self.principal.audience == Audience.SESSION:
+            return True
+        return self.policy is not None and capability in self.policy.capabilities
+
     def may_act_on(self, server: str) -> bool:
         """Whether the caller's key names this server, or is a person who acts for the account.
 
@@ -93,6 +102,6 @@ def server_not_granted(server: str) -> ApiError:
     """The one refusal for a server that is unknown, not granted, or another account's."""
     return ApiError(
         Reason.SERVER_NOT_GRANTED,
-        f"This key may not act on {server}: no such server is granted to it.",
+        f"This caller may not act on {server}: no such server is granted to it.",
         metadata={"server": server},
     )

@@ -349,7 +349,7 @@ def _refuse_violations(request: Message) -> None:
 
 
 class Grant:
-    """The server that the request names is one that the key names."""
+    """The server that the request names is one that the key names. A person's are the account's."""
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         self._rules = rules

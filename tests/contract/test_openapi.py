@@ -97,7 +97,7 @@ def test_the_reboot_is_called_by_the_products_own_name() -> None:
     reboot = DOCUMENTS["openapi.json"]["paths"]["/servers/{hostname}/reboot"]["post"]
     assert reboot["summary"] == "Customer Reboot Server"
     assert reboot["requestBody"]["required"] is False
-    assert reboot["security"] == [{"ApiKey": []}, {"Bearer": []}]
+    assert reboot["security"] == [{"ApiKey": []}, {"Bearer": []}, {"Session": []}]
 
 
 def test_nothing_of_the_nocs_is_told_to_customers() -> None:

@@ -159,12 +159,17 @@ def as_grpc(
     try:
         call(message, metadata=metadata, timeout=20)
     except grpc.RpcError as error:
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it is a Call too
-        assert status is not None, f"{rpc.path}: {error}"
-        info = error_details_pb2.ErrorInfo()
-        assert status.details[0].Unpack(info)
-        return Refusal(error.code().name, info.reason)
+        return Refusal(error.code().name, reason_of(error))
     return None
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """The reason in the ErrorInfo of a refused gRPC call."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it is a Call too
+    assert status is not None, str(error)
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    return str(info.reason)
 
 
 def spoofed_headers() -> dict[str, str]:

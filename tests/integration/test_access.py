@@ -3,14 +3,19 @@
 Generated from the descriptor: a new RPC is covered without a line.
 """
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from f2h.access.v1.principal_pb2 import Principal
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
 from lab.ca import SERVICES
@@ -19,6 +24,7 @@ from services.runtime.principal import HEADER, PrincipalSigner
 from tests.integration import calls
 from tests.integration.calls import RPCS, Audience, Refusal
 from tests.integration.conftest import Key, System, eventually
+from tests.integration.people import signed_in
 from tests.integration.signing import signer_of
 from tools.contract import Rpc
 
@@ -42,6 +48,17 @@ OURS_ONLY = [
     if rpc.rule and {*rpc.rule.audiences} <= {Audience.SERVICE, Audience.FORWARDED}
 ]
 GUARDED = [rpc for rpc in RPCS if rpc.rule and Audience.PUBLIC not in rpc.rule.audiences]
+FOR_PEOPLE = [
+    rpc
+    for rpc in GUARDED
+    if rpc not in NOT_PUBLIC and rpc.rule and Audience.SESSION in rpc.rule.audiences
+]
+"""For who signs in on the public listener."""
+FOR_KEYS_ALONE = [rpc for rpc in CUSTOMERS if rpc not in FOR_PEOPLE]
+CHANGES = [rpc for rpc in FOR_PEOPLE if rpc.http is None or rpc.http[0] != "GET"]
+FOR_MEMBERS = [rpc for rpc in FOR_PEOPLE if rpc.rule and rpc.rule.role > Role.READ_ONLY]
+ON_SERVERS = [rpc for rpc in FOR_PEOPLE if rpc in WITH_SERVER]
+ON_OPERATIONS = [rpc for rpc in FOR_PEOPLE if rpc.rule and rpc.rule.operation_field]
 BY_PRINCIPAL = [rpc for rpc in GUARDED if rpc.rule and Audience.NODE not in rpc.rule.audiences]
 """Machines have no principal; tests/integration/test_rescue.py refuses their tokens."""
 
@@ -83,6 +100,13 @@ class Cast:
     """By capability: a key that has every other one."""
     onlooker: dict[str, str]
     """E-mail address and password of a person who may only look."""
+    people: dict[str, dict[str, str]]
+    """Sessions, each used from a page of ours, by whose they are: in the account, a "member"'s and
+    that of one who may only "look"; that of an "owner elsewhere"; and members' that have ended,
+    "signed out" and "expired".
+    """
+    operation: str
+    """The id of one of the account's operations."""
     internal: grpc.Channel
     straight: dict[tuple[str, str], grpc.Channel]
     """To a service, for each whose certificate is shown."""
@@ -114,9 +138,9 @@ class Cast:
         channel = self.straight[calls.service_of(rpc), as_]
         return calls.as_grpc(rpc, channel, self.request(rpc), headers)
 
-    def principal(self, audience: "Audience.ValueType") -> dict[str, str]:
+    def principal(self, audience: "Audience.ValueType", **said: Any) -> dict[str, str]:
         """The header of a good principal of this kind."""
-        principal = Principal(audience=audience, expire_seconds=int(time.time()) + 60)
+        principal = Principal(audience=audience, expire_seconds=int(time.time()) + 60, **said)
         return {HEADER: signer_of(self.system.stack.secrets).sign(principal)}
 
 
@@ -147,6 +171,8 @@ def cast(system: System) -> Iterator[Cast]:
         return system.rest("GET", "/api/servers", expired).status_code == 401
 
     eventually(has_expired, 10)
+    operation = system.rest("POST", f"/api/servers/{server}/reboot", good).json()["name"]
+    system.finished(operation, good)
     stack = system.stack
     internal = stack.internal_channel()
     straight = {
@@ -163,6 +189,8 @@ def cast(system: System) -> Iterator[Cast]:
         elsewhere=elsewhere,
         without=without,
         onlooker=_person(system, "READ_ONLY"),
+        people=_people(system),
+        operation=operation.partition("/")[2],
         internal=internal,
         straight=straight,
     )
@@ -209,37 +237,103 @@ def test_a_server_of_another_account_is_refused(cast: Cast, rpc: Rpc) -> None:
     assert cast.refusals(rpc, cast.good.headers, hostname=cast.moved_server) == {refusal}
 
 
-@pytest.mark.parametrize("rpc", [r for r in GUARDED if r.http and r not in NOT_PUBLIC], ids=name)
-def test_a_signed_in_person_does_what_the_rule_and_the_role_allow(cast: Cast, rpc: Rpc) -> None:
-    assert rpc.rule is not None
+@pytest.mark.parametrize("rpc", [r for r in FOR_PEOPLE if r not in FOR_MEMBERS], ids=name)
+def test_who_may_only_look_does_what_the_role_allows(cast: Cast, rpc: Rpc) -> None:
     url = cast.system.stack.url
-    message = cast.request(rpc, hostname=cast.other_server)
 
     def signed_in() -> str | None:
         """The other calls of this test show wrong passwords, for which the next one has to wait."""
         answer = cast.system.rest("POST", "/api/auth/login", json=cast.onlooker)
         return str(answer.headers.get("set-cookie", "")).partition(";")[0]
 
-    cookie = {"Cookie": eventually(signed_in, 30)}
-    foreign, ours = (
-        calls.as_rest(rpc, url, message, {**cookie, "Origin": origin})
-        for origin in ("http://evil.example.net", url)
+    # Its own: one of these calls signs out.
+    headers = {"Cookie": eventually(signed_in, 30), "Origin": url}
+    message = cast.request(rpc, hostname=cast.other_server)
+    answer = calls.as_rest(rpc, url, message, headers)
+    assert answer is None or answer.code in {
+        "UNAUTHENTICATED",  # the sample password is not the user's
+        "NOT_FOUND",
+        "FAILED_PRECONDITION",
+        "UNIMPLEMENTED",
+    }
+
+
+@pytest.mark.parametrize("rpc", FOR_MEMBERS, ids=name)
+def test_who_may_only_look_does_nothing_else(cast: Cast, rpc: Rpc) -> None:
+    refusal = Refusal("PERMISSION_DENIED", "ROLE_MISSING")
+    assert cast.refusals(rpc, cast.people["look"]) == {refusal}
+
+
+@pytest.mark.parametrize("rpc", FOR_KEYS_ALONE, ids=name)
+def test_what_is_for_keys_alone_is_refused_to_people(cast: Cast, rpc: Rpc) -> None:
+    refusal = Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
+    assert cast.refusals(rpc, cast.people["member"]) == {refusal}
+
+
+@pytest.mark.parametrize("rpc", CHANGES, ids=name)
+def test_a_person_changes_nothing_but_from_a_page_of_ours(cast: Cast, rpc: Rpc) -> None:
+    cookie = {"Cookie": cast.people["member"]["Cookie"]}
+    neighbour = f"http://127.0.0.1:{cast.system.stack.ports.provisioning}"
+    refusal = Refusal("PERMISSION_DENIED", "ORIGIN_NOT_ALLOWED")
+    assert cast.refusals(rpc, cookie) == {refusal}
+    for origin in ("null", "http://evil.example.net", neighbour):
+        assert cast.refusals(rpc, {**cookie, "Origin": origin}) == {refusal}
+
+
+@pytest.mark.parametrize("who", ["signed out", "expired"])
+@pytest.mark.parametrize("rpc", FOR_PEOPLE, ids=name)
+def test_a_session_that_has_ended_is_refused(cast: Cast, rpc: Rpc, who: str) -> None:
+    refusal = Refusal("UNAUTHENTICATED", "SESSION_INVALID")
+    assert cast.refusals(rpc, cast.people[who]) == {refusal}
+
+
+@pytest.mark.parametrize("rpc", ON_SERVERS, ids=name)
+def test_a_person_reaches_the_servers_of_the_account_and_no_other(cast: Cast, rpc: Rpc) -> None:
+    refusal = Refusal("PERMISSION_DENIED", "SERVER_NOT_GRANTED")
+    for server in (cast.moved_server, "nobody.example.net"):
+        assert cast.refusals(rpc, cast.people["member"], hostname=server) == {refusal}
+    for server in (cast.server, cast.other_server):
+        refusals = cast.refusals(rpc, cast.people["owner elsewhere"], hostname=server)
+        assert refusals == {refusal}
+
+
+@pytest.mark.parametrize(("ip", "to"), [("own", "moved_server"), ("moved", "server")])
+def test_a_person_moves_no_address_to_or_from_another_account(cast: Cast, ip: str, to: str) -> None:
+    [move] = [rpc for rpc in FOR_PEOPLE if name(rpc) == "MoveIp"]
+    message = calls.request(move, ip=ADDRESSES[ip], hostname=getattr(cast, to))
+    refusal = Refusal("PERMISSION_DENIED", "SERVER_NOT_GRANTED")
+    member = cast.people["member"]
+    assert calls.as_rest(move, cast.system.stack.url, message, member) == refusal
+    assert calls.as_grpc(move, cast.system.channel, message, member) == refusal
+
+
+@pytest.mark.parametrize("rpc", ON_OPERATIONS, ids=name)
+def test_a_person_finds_no_operation_of_another_account(cast: Cast, rpc: Rpc) -> None:
+    stranger = cast.people["owner elsewhere"]
+    refusal = Refusal("NOT_FOUND", "NOT_FOUND")
+    assert cast.refusals(rpc, stranger, id=cast.operation) == {refusal}
+
+
+def test_googles_own_name_of_a_call_is_under_the_same_rule(cast: Cast) -> None:
+    """It is no method of our descriptor, so no other test here calls it."""
+    cancel = cast.system.channel.unary_unary(
+        "/google.longrunning.Operations/CancelOperation",
+        request_serializer=operations_pb2.CancelOperationRequest.SerializeToString,
+        response_deserializer=empty_pb2.Empty.FromString,
     )
-    if Audience.SESSION not in rpc.rule.audiences:
-        refusal = Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
-        assert {ours, foreign} == {refusal}
-        return
-    if rpc.http and rpc.http[0] != "GET":
-        assert foreign == Refusal("PERMISSION_DENIED", "ORIGIN_NOT_ALLOWED")
-    if rpc.rule.role > Role.READ_ONLY:
-        assert ours == Refusal("PERMISSION_DENIED", "ROLE_MISSING")
-    else:
-        assert ours is None or ours.code in {
-            "UNAUTHENTICATED",  # the sample password is not the user's
-            "NOT_FOUND",
-            "FAILED_PRECONDITION",
-            "UNIMPLEMENTED",
-        }
+    request = operations_pb2.CancelOperationRequest(name=f"operations/{cast.operation}")
+    for who, origin, refusal in (
+        ("member", "http://evil.example.net", "ORIGIN_NOT_ALLOWED"),
+        ("look", "", "ROLE_MISSING"),
+        ("owner elsewhere", "", "NOT_FOUND"),
+        ("signed out", "", "SESSION_INVALID"),
+        ("member", "", "NOT_CANCELLABLE"),  # it has ended
+    ):
+        headers = {**cast.people[who], **({"Origin": origin} if origin else {})}
+        metadata = tuple((key.lower(), value) for key, value in headers.items())
+        with pytest.raises(grpc.RpcError) as refused:
+            cancel(request, metadata=metadata, timeout=20)
+        assert calls.reason_of(refused.value) == refusal
 
 
 @pytest.mark.parametrize("rpc", CUSTOMERS, ids=name)
@@ -336,6 +430,46 @@ def test_a_service_refuses_a_good_principal_of_another_kind(cast: Cast, rpc: Rpc
         for as_ in callers(rpc):
             refusal = cast.refusal_straight(rpc, cast.principal(audience), as_)
             assert refusal == Refusal("PERMISSION_DENIED", "AUDIENCE_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize("rpc", FOR_MEMBERS, ids=name)
+def test_a_service_enforces_the_role_of_a_person_itself(cast: Cast, rpc: Rpc) -> None:
+    person = cast.principal(
+        Audience.SESSION, role=Role.READ_ONLY, account="acme", subject="0" * 16, session="0" * 16
+    )
+    refusal = Refusal("PERMISSION_DENIED", "ROLE_MISSING")
+    assert {cast.refusal_straight(rpc, person, as_) for as_ in callers(rpc)} == {refusal}
+
+
+@pytest.mark.parametrize("rpc", ON_SERVERS, ids=name)
+def test_a_service_enforces_the_account_of_a_person_itself(cast: Cast, rpc: Rpc) -> None:
+    person = cast.principal(
+        Audience.SESSION, role=Role.OWNER, account="other", subject="0" * 16, session="0" * 16
+    )
+    refusal = Refusal("PERMISSION_DENIED", "SERVER_NOT_GRANTED")
+    assert {cast.refusal_straight(rpc, person, as_) for as_ in callers(rpc)} == {refusal}
+
+
+def _people(system: System) -> dict[str, dict[str, str]]:
+    """See Cast.people."""
+    made = {}
+    for who, role, account in (
+        ("member", "MEMBER", "acme"),
+        ("look", "READ_ONLY", "acme"),
+        ("owner elsewhere", "OWNER", "other"),
+        ("signed out", "MEMBER", "acme"),
+        ("expired", "MEMBER", "acme"),
+    ):
+        with signed_in(system, role, account) as browser:
+            made[who] = browser.headers
+            if who == "signed out":
+                assert browser.post("/api/auth/logout").is_success
+    session = made["expired"]["Cookie"].split(".")[1]
+    with closing(sqlite3.connect(system.stack.run / "auth.db")) as database:
+        past = "UPDATE user_session SET expire_time = create_time WHERE id = ?"
+        assert database.execute(past, (session,)).rowcount == 1
+        database.commit()
+    return made
 
 
 def _person(system: System, role: str) -> dict[str, str]:

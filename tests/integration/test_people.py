@@ -2,54 +2,27 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pyotp
 import pytest
 
+from lab.ipmi_sim import IpmiSim
 from tests.integration.conftest import ACCOUNT, System, eventually, reason
-
-PASSWORD = "correct horse battery staple"
-
-
-@dataclass
-class Browser:
-    """Keeps cookies and says which page it shows, as browsers do."""
-
-    client: httpx.Client
-    origin: str
-
-    def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        return self.client.post(path, json=body or {}, headers={"Origin": self.origin, **headers})
-
-    def get(self, path: str) -> httpx.Response:
-        return self.client.get(path)
-
-    def login(self, email: str, password: str = PASSWORD, **more: str) -> httpx.Response:
-        return self.post("/api/auth/login", {"email": email, "password": password, **more})
+from tests.integration.people import PASSWORD, Browser, browsing, signed_in, user
 
 
 @pytest.fixture
 def browser(system: System) -> Iterator[Browser]:
-    with httpx.Client(base_url=system.stack.url, timeout=20) as client:
-        yield Browser(client, system.stack.url)
+    with browsing(system) as made:
+        yield made
 
 
 @pytest.fixture
 def other_browser(system: System) -> Iterator[Browser]:
-    with httpx.Client(base_url=system.stack.url, timeout=20) as client:
-        yield Browser(client, system.stack.url)
-
-
-def user(system: System, role: str = "OWNER", account: str = ACCOUNT) -> str:
-    """The e-mail address of a new user."""
-    email = f"user{next(system.numbers)}@example.net"
-    form = {"account": account, "email": email, "role": role, "password": PASSWORD}
-    answer = system.noc("POST", "/api/noc/users", json=form)
-    assert answer.status_code == 200, answer.text
-    return email
+    with browsing(system) as made:
+        yield made
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
@@ -70,6 +43,22 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
         ACCOUNT,
         "OWNER",
     )
+
+
+def test_a_person_is_told_the_address_that_we_see_whatever_is_claimed(
+    system: System, browser: Browser
+) -> None:
+    claims = dict.fromkeys(
+        ("X-Forwarded-For", "X-Real-IP", "X-F2H-Client", "X-Envoy-External-Address"), "203.0.113.4"
+    )
+    claims["Forwarded"] = "for=203.0.113.4"
+    form = {"email": user(system), "password": PASSWORD}
+    answers = [
+        browser.post("/api/auth/login", form, **claims),
+        browser.client.get("/api/auth/me", headers=claims),
+        browser.get("/api/auth/me"),
+    ]
+    assert [each.json()["address"] for each in answers] == ["127.0.0.1"] * 3
 
 
 def test_signing_out_ends_the_session_and_everywhere_ends_all(
@@ -207,10 +196,89 @@ def test_roles_bound_what_a_person_does(system: System, browser: Browser) -> Non
     assert (answer.status_code, reason(answer)) == (403, "ROLE_MISSING")
 
 
-def test_a_session_is_no_key_to_a_server(system: System, browser: Browser) -> None:
+def test_a_person_reboots_a_server_and_is_named_in_the_trail(
+    system: System, browser: Browser, bmc: IpmiSim
+) -> None:
+    server = system.server(bmc)
+    browser.login(user(system, "MEMBER"))
+    me = browser.get("/api/auth/me").json()["user"]["id"]
+    path = f"/api/servers/{server}/reboot"
+    begun = browser.post(path, {"mode": "HARD"}, **{"Idempotency-Key": "console-1"})
+    assert begun.status_code == 200, begun.text
+    name = begun.json()["name"]
+    again = browser.post(path, {"mode": "HARD"}, **{"Idempotency-Key": "console-1"})
+    assert again.json()["name"] == name
+
+    def ended() -> Any:
+        operation = browser.get(f"/api/{name}/wait").json()
+        return operation if operation["done"] else None
+
+    assert "response" in eventually(ended, 40)
+    assert bmc.executed() == ["reset"]
+    answer = browser.get(f"/api/audit?resource={server}&method=RebootServer")
+    told = [
+        (each["audience"], each["subject"], each["outcome"], each["operation"], each["address"])
+        for each in answer.json()["records"]
+    ]
+    assert told == [("SESSION", me, "ACCEPTED", name, "127.0.0.1")] * 2
+
+
+def test_no_attempt_of_a_person_stays_unrecorded(
+    system: System, browser: Browser, bmc: IpmiSim
+) -> None:
+    server = system.server(bmc)
+    me = browser.login(user(system, "READ_ONLY")).json()["user"]["id"]
+    assert reason(browser.post(f"/api/servers/{server}/rescue/password")) == "ROLE_MISSING"
+    with signed_in(system, "OWNER") as owner:
+        answer = owner.get(f"/api/audit?subject={me}&method=ReadRescuePassword")
+    told = [
+        (each["audience"], each["outcome"], each["reason"]) for each in answer.json()["records"]
+    ]
+    assert told == [("SESSION", "REFUSED", "ROLE_MISSING")]
+
+
+def test_a_request_id_is_of_one_person_or_key_alone(
+    system: System, browser: Browser, other_browser: Browser
+) -> None:
+    first, second, third = (system.server(system.bmc()) for _ in range(3))
+    named = {"Idempotency-Key": "the-same"}
+    browser.login(user(system, "MEMBER"))
+    other_browser.login(user(system, "OWNER"))
+    key = system.key(first, second, third)
+    answers = [
+        browser.post(f"/api/servers/{first}/reboot", **named),
+        other_browser.post(f"/api/servers/{second}/reboot", **named),
+        system.rest("POST", f"/api/servers/{third}/reboot", key, headers=named),
+    ]
+    assert [each.status_code for each in answers] == [200] * 3, [each.text for each in answers]
+    names = [each.json()["name"] for each in answers]
+    assert len({*names}) == 3
+    busy = other_browser.post(f"/api/servers/{first}/reboot", **named)
+    assert (busy.status_code, reason(busy)) == (409, "REQUEST_ID_REUSED")
+    for name in names:
+        system.finished(name, key)
+
+
+def test_a_person_calls_back_what_a_key_began_and_who_only_looks_does_not(
+    system: System, browser: Browser, other_browser: Browser
+) -> None:
+    bmc = system.bmc()
+    server = system.server(bmc)
+    bmc.stop()
+    browser.login(user(system, "READ_ONLY"))
+    other_browser.login(user(system, "MEMBER"))
+    begun = system.rest("POST", f"/api/servers/{server}/reboot", system.key(server)).json()["name"]
+    assert reason(browser.post(f"/api/{begun}/cancel")) == "ROLE_MISSING"
+    cancelled = other_browser.post(f"/api/{begun}/cancel")
+    assert cancelled.status_code == 200, cancelled.text
+    assert cancelled.json()["metadata"]["state"] == "CANCELLED"
+    assert bmc.executed() == []
+
+
+def test_a_serial_console_is_for_keys(system: System, browser: Browser) -> None:
     server = system.server(system.bmc())
     browser.login(user(system))
-    answer = browser.post(f"/api/servers/{server}/reboot")
+    answer = browser.get(f"/api/servers/{server}/console")
     assert (answer.status_code, reason(answer)) == (403, "AUDIENCE_NOT_ALLOWED")
 
 

@@ -9,6 +9,7 @@ import pytest
 from lab.bind import Bind
 from lab.ipmi_sim import IpmiSim
 from tests.integration.conftest import Key, System, reason, running
+from tests.integration.people import signed_in
 
 IPV4 = "198.18.7.9"
 IPV6 = "2001:db8:0:7::9"
@@ -91,6 +92,16 @@ def test_bind_answers_with_what_was_set(named: Named, ip: str) -> None:
     for verb in ("GET", "DELETE"):
         gone = named.call(verb, ip)
         assert (gone.status_code, reason(gone)) == (404, "NOT_FOUND")
+
+
+def test_a_person_sets_and_removes_the_records_of_the_account(named: Named) -> None:
+    path = f"/api/ips/{IPV4}/ptr"
+    with signed_in(named.system) as browser:
+        answer = browser.send("PUT", path, {"ptr": "mail.example.net"})
+        assert (answer.status_code, answer.json()["ptr"]) == (200, "mail.example.net"), answer.text
+        assert named.bind.dig("-x", IPV4) == ["mail.example.net."]
+        assert browser.send("DELETE", path).status_code == 200
+        assert named.bind.dig("-x", IPV4) == []
 
 
 def test_the_record_of_a_classless_delegation_is_in_the_small_zone(named: Named) -> None:

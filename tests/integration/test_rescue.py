@@ -10,6 +10,7 @@ from lab.ipmi_sim import IpmiSim
 from services.server_ops.rescue.host_key import fingerprint
 from tests.integration.booting import SSH_KEY, Booting, begin, refused
 from tests.integration.conftest import System, eventually, reason
+from tests.integration.people import signed_in
 
 RESCUE = ("server.details", "server.reboot", "rescue.enter", "rescue.exit")
 
@@ -105,6 +106,23 @@ def test_the_password_is_read_once_and_kept_as_a_hash_alone(rescued: Rescued) ->
         content = path.read_bytes()
         assert password.encode() not in content
         assert machine.report_token.encode() not in content
+
+
+def test_a_person_takes_a_server_into_rescue_and_out_again(rescued: Rescued) -> None:
+    path = f"/api/servers/{rescued.hostname}/rescue"
+    with signed_in(rescued.system) as browser:
+        entering = browser.post(f"{path}/enter")
+        assert entering.status_code == 200, entering.text
+        machine = rescued.booting()
+        told = begin(machine)
+        machine.report("READY", ssh_host_keys=[host_key()])
+        assert "response" in rescued.ended(entering.json()["name"])
+        password = browser.post(f"{path}/password").json()["password"]
+        assert bcrypt.checkpw(password.encode(), told["password_hash"].encode())
+        exiting = browser.post(f"{path}/exit")
+        assert exiting.status_code == 200, exiting.text
+        assert "response" in rescued.ended(exiting.json()["name"])
+    assert rescued.bmc.executed() == ["power_0", "power_1"] * 2
 
 
 def test_what_is_in_rescue_cannot_enter_and_what_is_not_cannot_leave(rescued: Rescued) -> None:

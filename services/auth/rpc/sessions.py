@@ -15,6 +15,7 @@ from services.auth.sign_in.sign_in import OwnUser, Side, SignedIn, SignIn, Visit
 from services.runtime import timestamps
 from services.runtime.call import current_call, current_caller
 from services.runtime.errors import ApiError
+from services.runtime.networks import parse_address
 
 LISTENER = "x-f2h-listener"
 """Set by the edge: the listener that the call came through."""
@@ -141,6 +142,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             create_time=timestamps.pack(session.create_time),
             expire_time=timestamps.pack(session.expire_time),
             idle_seconds=int(self._idle.total_seconds()),
+            address=str(parse_address(current_call().address) or ""),
         )
 
 

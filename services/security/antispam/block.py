@@ -43,6 +43,8 @@ class Unblocking:
     update_time: datetime
     request_id: str = ""
     """What its caller calls the request; empty: nothing."""
+    caller: str = ""
+    """Id of the API key or the user that asked for it; empty: it was not kept then."""
     end_time: datetime | None = None
     failure: Mapping[str, str] | None = None
     """{"reason", "message", "gateway"}, when it failed."""
@@ -90,7 +92,7 @@ class TooEarly(Exception):  # noqa: N818
 
 
 class RequestKnown(Exception):  # noqa: N818
-    """There is an unblocking with this request id."""
+    """There is an unblocking with this request id of the same caller."""
 
 
 class Blocks(Protocol):
@@ -122,7 +124,7 @@ class Blocks(Protocol):
         """Accepts an unblocking.
 
         Raises NotBlocked, UnderWay when one is under way, TooEarly, and RequestKnown when the
-        account has another one with this request id.
+        caller has another one with this request id.
         """
         ...
 
@@ -132,8 +134,8 @@ class Blocks(Protocol):
         """Ends an unblocking, and with it the state of the block; None: it has ended before."""
         ...
 
-    async def requested(self, account: str, request_id: str) -> Unblocking | None:
-        """The account's unblocking with this request id."""
+    async def requested(self, account: str, caller: str, request_id: str) -> Unblocking | None:
+        """The unblocking that a caller of the account asked for with this request id."""
         ...
 
     async def find(self, unblocking: UUID) -> Unblocking | None:

@@ -51,25 +51,27 @@ class RequestUnblock:
         self._hindering = HINDERING | block_lists
 
     async def __call__(
-        self, hostname: str, account: str, ip: str, request_id: str = ""
+        self, hostname: str, account: str, caller: str, ip: str, request_id: str = ""
     ) -> Unblocking:
         """The accepted operation for an address of the server, given in canonical form.
 
-        The same request id again has the same operation. Raises ApiError: REQUEST_ID_REUSED,
-        IP_NOT_BLOCKED, IP_BUSY, UNBLOCK_TOO_EARLY, IP_LISTED, and DEPENDENCY_UNAVAILABLE when
-        nobody can say whether it is listed.
+        `caller` is the id of who asks, a key or a user, whose same request id again has the same
+        operation. Raises ApiError: REQUEST_ID_REUSED, IP_NOT_BLOCKED, IP_BUSY, UNBLOCK_TOO_EARLY,
+        IP_LISTED, and DEPENDENCY_UNAVAILABLE when nobody can say whether it is listed.
         """
-        if request_id and (known := await self._blocks.requested(account, request_id)):
+        if request_id and (known := await self._blocks.requested(account, caller, request_id)):
             return _same(known, hostname, ip)
         try:
-            return await self._accepted(hostname, account, ip, request_id)
+            return await self._accepted(hostname, account, caller, ip, request_id)
         except (ApiError, RequestKnown):
             # What hinders may be what was begun for the same request meanwhile.
-            if request_id and (known := await self._blocks.requested(account, request_id)):
+            if request_id and (known := await self._blocks.requested(account, caller, request_id)):
                 return _same(known, hostname, ip)
             raise
 
-    async def _accepted(self, hostname: str, account: str, ip: str, request_id: str) -> Unblocking:
+    async def _accepted(
+        self, hostname: str, account: str, caller: str, ip: str, request_id: str
+    ) -> Unblocking:
         block = (await self._blocks.of([ip])).get(ip)
         if block is None or block.state is State.UNBLOCKED:
             raise not_blocked(ip)
@@ -82,7 +84,7 @@ class RequestUnblock:
             _refuse_listed(await self._blocklist.look_up(ip, fresh=True), self._hindering)
         now = self._clock()
         unblocking = Unblocking(
-            self._new_id(), ip, hostname, account, "RUNNING", now, now, request_id
+            self._new_id(), ip, hostname, account, "RUNNING", now, now, request_id, caller
         )
         try:
             await self._blocks.begin(unblocking)

@@ -75,6 +75,6 @@ async def server_with(inventory: Inventory, ip: str, caller: Caller) -> Located:
         or located.account != caller.account
         or not caller.may_act_on(located.hostname)
     ):
-        text = f"This key may not act on {ip}: no server that is granted to it has this address."
+        text = f"This caller may not act on {ip}: no server that is granted to it has this address."
         raise ApiError(Reason.SERVER_NOT_GRANTED, text, metadata={"ip": ip})
     return located

@@ -69,7 +69,11 @@ class AntispamServicer(antispam_pb2_grpc.AntispamServiceServicer):
             text = f"{server.hostname} does not have the address {ip}."
             raise ApiError(Reason.SERVER_NOT_GRANTED, text, metadata={"ip": ip})
         accepted = await self._request_unblock(
-            server.hostname, caller.account, ip, request_id(request.request_id)
+            server.hostname,
+            caller.account,
+            caller.principal.subject,
+            ip,
+            request_id(request.request_id),
         )
         return _operation(accepted)
 

@@ -103,6 +103,7 @@ class SqlBlocks:
                     ip=unblocking.ip,
                     hostname=unblocking.hostname,
                     account=unblocking.account,
+                    caller=unblocking.caller,
                     request_id=unblocking.request_id or None,
                     state=unblocking.state,
                     failure=None,
@@ -115,9 +116,13 @@ class SqlBlocks:
             except IntegrityError:
                 raise RequestKnown from None
 
-    async def requested(self, account: str, request_id: str) -> Unblocking | None:
-        mine = col(UnblockingRow.account) == account, col(UnblockingRow.request_id) == request_id
-        rows = await self._database.fetch(select(UnblockingRow).where(*mine))
+    async def requested(self, account: str, caller: str, request_id: str) -> Unblocking | None:
+        query = select(UnblockingRow).where(
+            col(UnblockingRow.account) == account,
+            col(UnblockingRow.caller) == caller,
+            col(UnblockingRow.request_id) == request_id,
+        )
+        rows = await self._database.fetch(query)
         return _unblocking(rows[0]) if rows else None
 
     async def end(
@@ -185,6 +190,7 @@ def _unblocking(row: UnblockingRow | Row[*tuple[Any, ...]]) -> Unblocking:
         ip=row.ip,
         hostname=row.hostname,
         account=row.account,
+        caller=row.caller,
         request_id=row.request_id or "",
         state=row.state,
         create_time=utc(row.create_time),

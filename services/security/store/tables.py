@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, DateTime, UniqueConstraint
+from sqlalchemy import JSON, Column, DateTime, String, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -60,13 +60,16 @@ class UnblockingRow(SQLModel, table=True):
     """An operation that unblocks an address."""
 
     __tablename__ = "unblocking"
-    # NULLs are distinct: only given request ids are unique.
-    __table_args__ = (UniqueConstraint("account", "request_id", name="unblocking_request_id"),)
+    # NULLs are distinct: only given request ids are unique, each caller's own.
+    __table_args__ = (
+        UniqueConstraint("account", "caller", "request_id", name="unblocking_request_id"),
+    )
 
     id: UUID = Field(primary_key=True)
     ip: str
     hostname: str
     account: str
+    caller: str = Field(sa_column=Column(String, nullable=False, server_default=""))
     request_id: str | None = None
     state: str = Field(index=True)
     failure: dict[str, Any] | None = Field(sa_column=Column(JSON(none_as_null=True), nullable=True))

@@ -60,11 +60,11 @@ class Operation:
     server: str
     """Hostname of the server that it holds until it ends."""
     account: str
-    key_id: str
-    """Id of the API key that asked for it."""
+    caller: str
+    """Id of the API key or the user that asked for it."""
     parameters: Mapping[str, str]
     request_id: str
-    """The caller's own id of the request, unique in the account; empty when none was given."""
+    """The caller's own id of the request, one of that caller alone; empty when none was given."""
     steps: tuple[Step, ...]
     state: State
     create_time: datetime

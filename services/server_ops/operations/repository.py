@@ -31,8 +31,8 @@ class Operations(Protocol):
     async def accept(self, operation: Operation) -> tuple[Operation, bool]:
         """Keeps a new operation, which holds its server from then on.
 
-        Answers it and True; or, when the same request was accepted before, that operation and
-        False. Raises ServerHeld and RequestIdReused.
+        Answers it and True; or, when the same request of the same caller was accepted before, that
+        operation and False. Raises ServerHeld and RequestIdReused.
         """
         ...
 

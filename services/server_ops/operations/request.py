@@ -24,7 +24,8 @@ class OperationRequest:
     steps: tuple[str, ...]
     """What will be done, in order."""
     account: str
-    key_id: str
+    caller: str
+    """Id of the API key or the user that asks."""
     request_id: str
     """Empty when the caller gave none."""
 
@@ -48,7 +49,7 @@ class RequestOperation:
         self._new_id = new_id
 
     async def __call__(self, request: OperationRequest) -> Operation:
-        """The operation that was accepted, now or by the same request before.
+        """The operation that was accepted, now or by the same request of the same caller before.
 
         Raises ApiError: SERVER_NOT_GRANTED, SERVER_BUSY naming the holder, REQUEST_ID_REUSED.
         """
@@ -59,7 +60,7 @@ class RequestOperation:
             kind=request.kind,
             server=request.hostname,
             account=request.account,
-            key_id=request.key_id,
+            caller=request.caller,
             parameters=request.parameters,
             request_id=request.request_id,
             steps=tuple(Step(name) for name in request.steps),

@@ -16,7 +16,7 @@ async def granted_ip(ips: Ips, text: str) -> Ip:
     if found is None or found.account != caller.account or not caller.may_act_on(found.hostname):
         raise ApiError(
             Reason.SERVER_NOT_GRANTED,
-            f"This key may not act on {ip}: no server that is granted to it has this address.",
+            f"This caller may not act on {ip}: no server that is granted to it has this address.",
             metadata={"ip": ip},
         )
     return found

@@ -17,6 +17,6 @@ def operation_request(
         parameters=parameters,
         steps=steps,
         account=caller.account,
-        key_id=caller.principal.subject,
+        caller=caller.principal.subject,
         request_id=request_id_of(request_id),
     )

@@ -23,7 +23,7 @@ from services.server_ops.rpc.operation_message import pack
 
 
 class OperationServicer(operation_pb2_grpc.OperationServiceServicer):
-    """Shows operations to the keys that may see their servers."""
+    """Shows operations to those who may see their servers."""
 
     def __init__(
         self,
@@ -86,11 +86,10 @@ class OperationServicer(operation_pb2_grpc.OperationServiceServicer):
     async def CancelOperation(
         self, request: operation_pb2.CancelOperationRequest, _context: Any
     ) -> operations_pb2.Operation:
-        """Ends the operation, if the key could have asked for it."""
+        """Ends the operation, if the caller could have asked for it."""
         operation = await self._granted(request.id)
         capability = self._asked_with[operation.kind]
-        policy = current_caller().policy
-        if policy is None or capability not in policy.capabilities:
+        if not current_caller().may(capability):
             raise capability_missing(capability)
         return pack(await self._cancel(operation.id))
 
@@ -102,6 +101,6 @@ class OperationServicer(operation_pb2_grpc.OperationServiceServicer):
             or operation.account != caller.account
             or not caller.may_act_on(operation.server)
         ):
-            text = f"No operation {operation_id} on a server that is granted to this key."
+            text = f"No operation {operation_id} on a server that is granted to this caller."
             raise ApiError(Reason.NOT_FOUND, text)
         return operation

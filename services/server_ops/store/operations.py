@@ -113,6 +113,7 @@ class SqlOperations:
         if operation.request_id:
             same = select(OperationRow).where(
                 col(OperationRow.account) == operation.account,
+                col(OperationRow.key_id) == operation.caller,
                 col(OperationRow.request_id) == operation.request_id,
             )
             earlier = await self._first(same)
@@ -123,14 +124,18 @@ class SqlOperations:
         if holder is None:
             return None
         # It may have been accepted between the two queries, as this very request.
-        named = (holder.account, holder.request_id) == (operation.account, operation.request_id)
-        if operation.request_id and named:
+        if operation.request_id and _request(holder) == _request(operation):
             return _same_request(holder, operation)
         raise ServerHeld(holder)
 
     async def _first(self, query: Select[OperationRow]) -> Operation | None:
         rows = await self._database.fetch(query)
         return _operation(rows[0]) if rows else None
+
+
+def _request(operation: Operation) -> tuple[str, str, str]:
+    """What a request with an id of its own is known by."""
+    return operation.account, operation.caller, operation.request_id
 
 
 def _same_request(earlier: Operation, operation: Operation) -> Operation:
@@ -149,7 +154,7 @@ def _columns(operation: Operation) -> dict[str, Any]:
         "kind": operation.kind,
         "server": operation.server,
         "account": operation.account,
-        "key_id": operation.key_id,
+        "key_id": operation.caller,
         "parameters": dict(operation.parameters),
         "request_id": operation.request_id or None,
         "state": operation.state,
@@ -169,7 +174,7 @@ def _operation(row: OperationRow | Row[*tuple[Any, ...]]) -> Operation:
         kind=Kind(row.kind),
         server=row.server,
         account=row.account,
-        key_id=row.key_id,
+        caller=row.key_id,
         parameters=row.parameters,
         request_id=row.request_id or "",
         steps=tuple(_unpack_step(step) for step in row.steps),

@@ -182,8 +182,8 @@ class OperationRow(SQLModel, table=True):
             sqlite_where=_HOLDING,
             postgresql_where=_HOLDING,
         ),
-        # NULLs are distinct: only given request ids are unique.
-        UniqueConstraint("account", "request_id", name="operation_request_id"),
+        # NULLs are distinct: only given request ids are unique, each caller's own.
+        UniqueConstraint("account", "key_id", "request_id", name="operation_request_id"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -191,6 +191,8 @@ class OperationRow(SQLModel, table=True):
     server: str
     account: str
     key_id: str
+    """Id of the caller, also where that is a person: named as when only keys could ask, so that
+    processes of the version before still run."""
     parameters: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
     request_id: str | None
     state: str = Field(index=True)

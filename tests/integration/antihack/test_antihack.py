@@ -16,10 +16,12 @@ from tests.integration.antihack.conftest import (
     ONE,
     SSHD,
     SSHD6,
+    STRANGER,
     WEB,
     Gates,
 )
 from tests.integration.conftest import eventually, reason
+from tests.integration.people import signed_in
 
 
 def bans(status: dict[str, Any]) -> set[tuple[str, str, str]]:
@@ -91,6 +93,28 @@ def test_the_us_call_asks_us_gateways_for_one_address_alone(gates: Gates) -> Non
     assert [each["gateway"] for each in answer["results"]] == ["gw.us"]
     assert gates.us.banned(SSHD) == []
     assert gates.eu.banned(SSHD) == gates.us.banned(SSHD6) == [BAD]
+
+
+def test_a_person_lifts_bans_for_the_accounts_servers_alone(gates: Gates) -> None:
+    for fail2ban in (gates.eu, gates.us):
+        for jail in (SSHD, OF_NEIGHBOUR, OF_STRANGER):
+            fail2ban.ban(jail, BAD)
+    refused = (403, "SERVER_NOT_GRANTED")
+    with signed_in(gates.system) as browser:
+        # The neighbour is the account's too; the key of the other tests does not name it.
+        for hostname in (ONE, NEIGHBOUR):
+            answer = browser.post(f"/api/servers/{hostname}/antihack/unban", {"ip": BAD})
+            assert (answer.status_code, answer.json()["jails"]) == (200, 2), answer.text
+        gates.us.ban(SSHD, BAD)
+        form = {"ip": IPS[ONE][0], "blocked_ip": BAD}
+        assert browser.post("/api/us/antihack/unblock", form).json()["jails"] == 1
+        assert gates.eu.banned(SSHD) == gates.us.banned(SSHD) == gates.us.banned(OF_NEIGHBOUR) == []
+        foreign = browser.post(f"/api/servers/{STRANGER}/antihack/unban", {"ip": BAD})
+        assert (foreign.status_code, reason(foreign)) == refused
+        form = {"ip": IPS[STRANGER][0], "blocked_ip": BAD}
+        foreign = browser.post("/api/us/antihack/unblock", form)
+        assert (foreign.status_code, reason(foreign)) == refused
+    assert gates.eu.banned(OF_STRANGER) == gates.us.banned(OF_STRANGER) == [BAD]
 
 
 def test_a_gateway_that_is_down_is_named_and_never_an_empty_list(gates: Gates) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.integration.conftest import ACCOUNT, Key, System, eventually, reason, running
-from tests.integration.test_people import Browser, user
+from tests.integration.people import Browser, user
 from tests.integration.webhooks.receiver import Receiver
 
 TIMEOUT_SECONDS = 3

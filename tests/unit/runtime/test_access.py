@@ -54,7 +54,11 @@ def test_every_rpc_says_who_may_call_it(path: str) -> None:
 
 def test_a_reboot_needs_its_capability_on_its_server() -> None:
     assert RULES["/f2h.server_ops.v1.RebootService/RebootServer"] == Rule(
-        frozenset({Audience.CUSTOMER}), "server.reboot", "hostname", "hostname"
+        frozenset({Audience.CUSTOMER, Audience.SESSION}),
+        "server.reboot",
+        "hostname",
+        "hostname",
+        role=Role.MEMBER,
     )
 
 

@@ -401,12 +401,18 @@ def test_an_rpc_without_a_rule_is_refused_to_everybody(
     assert not answer.calls
 
 
-@pytest.mark.parametrize("kind", sorted({*Audience.keys()} - {"CUSTOMER"}))
-def test_a_call_for_customers_is_refused_to_others(
-    grpc_channel: grpc.Channel, answer: Answer, kind: str
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        *((REBOOT, kind) for kind in sorted({*Audience.keys()} - {"CUSTOMER", "SESSION"})),
+        *((ANY_KEY, kind) for kind in sorted({*Audience.keys()} - {"CUSTOMER"})),
+    ],
+)
+def test_a_call_is_refused_to_kinds_of_callers_that_its_rule_does_not_name(
+    grpc_channel: grpc.Channel, answer: Answer, path: str, kind: str
 ) -> None:
-    metadata = signed(audience=Audience.Value(kind), policy_digest=POLICY.digest())
-    status = refusal(grpc_channel, REBOOT, metadata)
+    metadata = signed(audience=Audience.Value(kind), role=Role.OWNER, policy_digest=POLICY.digest())
+    status = refusal(grpc_channel, path, metadata)
     assert info_of(status).reason == "AUDIENCE_NOT_ALLOWED"
     assert not answer.calls
 

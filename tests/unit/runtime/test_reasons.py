@@ -30,6 +30,7 @@ def test_a_customers_call_fails_by_its_rule_and_by_what_it_says_itself() -> None
         *("INVALID_REQUEST", "REQUEST_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"),
         *("RATE_LIMITED", "OVERLOADED", "DEPENDENCY_UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL"),
         *("SERVER_BUSY", "REQUEST_ID_REUSED"),
+        *("ROLE_MISSING", "ORIGIN_NOT_ALLOWED"),  # a person's
     }
 
 

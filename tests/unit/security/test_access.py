@@ -194,16 +194,36 @@ def test_a_policy_that_auth_does_not_know_lets_nothing_pass(
     assert info_of(status).reason == "DEPENDENCY_UNAVAILABLE"
 
 
+def person(role: "Role.ValueType", account: str = "demo") -> Metadata:
+    return signed(audience=Audience.SESSION, account=account, subject="e" * 16, role=role)
+
+
 @of_each(FOR_PEOPLE)
-def test_people_of_the_account_read_and_do_not_act(grpc_channel: grpc.Channel, method: Any) -> None:
-    people = signed(
-        audience=Audience.SESSION, account="demo", subject="e" * 16, role=Role.READ_ONLY
-    )
-    if method.name == "GetAntispamOperation":
-        status = refusal(grpc_channel, method, REQUESTS[method.name], people)
+def test_who_may_only_look_does_not_act(grpc_channel: grpc.Channel, method: Any) -> None:
+    who = person(Role.READ_ONLY)
+    if RULES[path(method)].mutates:
+        info = info_of(refusal(grpc_channel, method, REQUESTS[method.name], who))
+        assert (info.reason, dict(info.metadata)) == ("ROLE_MISSING", {"role": "MEMBER"})
+    elif method.name == "GetAntispamOperation":
+        status = refusal(grpc_channel, method, REQUESTS[method.name], who)
         assert info_of(status).reason == "NOT_FOUND"
     else:
-        assert call(grpc_channel, method, REQUESTS[method.name], people)
+        assert call(grpc_channel, method, REQUESTS[method.name], who)
+
+
+@of_each([each for each in FOR_PEOPLE if RULES[path(each)].mutates])
+def test_a_member_acts_on_the_accounts_servers(grpc_channel: grpc.Channel, method: Any) -> None:
+    """As far as it goes here: no gateway is set up, and nothing is blocked."""
+    status = refusal(grpc_channel, method, REQUESTS[method.name], person(Role.MEMBER))
+    blocked = "IP_NOT_BLOCKED" if method.name == "UnblockAntispam" else "NOT_SET_UP"
+    assert info_of(status).reason == blocked
+
+
+@of_each(FOR_PEOPLE)
+def test_a_person_of_another_account_finds_nothing(grpc_channel: grpc.Channel, method: Any) -> None:
+    status = refusal(grpc_channel, method, REQUESTS[method.name], person(Role.OWNER, "other"))
+    missing = "NOT_FOUND" if method.name == "GetAntispamOperation" else "SERVER_NOT_GRANTED"
+    assert info_of(status).reason == missing
 
 
 def test_the_service_as_it_is_built_answers_customers_and_the_noc(

@@ -14,6 +14,7 @@ from services.security.store.blocks import SqlBlocks
 from tests.unit.security.fakes import FakeBlocklist, FakeClock
 
 IP = "203.0.113.9"
+CALLER = "0" * 16
 WAIT = timedelta(hours=1)
 
 
@@ -42,7 +43,7 @@ async def free(blocked: Block, clock: FakeClock) -> Block:
 
 
 async def ask(request: RequestUnblock, ip: str = IP, request_id: str = "") -> Unblocking:
-    return await request("ns1.example.net", "demo", ip, request_id)
+    return await request("ns1.example.net", "demo", CALLER, ip, request_id)
 
 
 async def refusal(request: RequestUnblock, ip: str = IP, request_id: str = "") -> ApiError:
@@ -60,7 +61,7 @@ async def test_an_accepted_unblocking_runs(
 ) -> None:
     accepted = await ask(request_unblock)
     assert accepted == Unblocking(
-        accepted.id, IP, "ns1.example.net", "demo", "RUNNING", clock(), clock()
+        accepted.id, IP, "ns1.example.net", "demo", "RUNNING", clock(), clock(), caller=CALLER
     )
     assert await blocks.find(accepted.id) == accepted
     block = (await blocks.of([IP]))[IP]
@@ -259,17 +260,23 @@ async def test_an_id_that_was_used_for_another_address_or_server_is_refused(
     other = await refusal(request_unblock, "203.0.113.90", request_id="a")
     assert (other.reason, other.metadata) == (Reason.REQUEST_ID_REUSED, {"operation": made.name})
     with pytest.raises(ApiError) as refused:
-        await request_unblock("ns2.example.net", "demo", IP, "a")
+        await request_unblock("ns2.example.net", "demo", CALLER, IP, "a")
     assert refused.value.reason == Reason.REQUEST_ID_REUSED
 
 
-async def test_another_account_with_the_same_id_has_another_operation(
-    request_unblock: RequestUnblock, blocks: SqlBlocks, clock: FakeClock, free: Block
+@pytest.mark.parametrize(("account", "caller"), [("other", CALLER), ("demo", "1" * 16)])
+async def test_another_account_or_caller_with_the_same_id_has_another_operation(
+    request_unblock: RequestUnblock,
+    blocks: SqlBlocks,
+    clock: FakeClock,
+    free: Block,
+    account: str,
+    caller: str,
 ) -> None:
     made = await ask(request_unblock, request_id="a")
     await blocks.end(made.id, clock(), {"reason": "MAIL_GATE_FAILED", "message": "", "gateway": ""})
-    other = await request_unblock("ns1.example.net", "other", IP, "a")
-    assert (other.account, other.id == made.id) == ("other", False)
+    other = await request_unblock("ns1.example.net", account, caller, IP, "a")
+    assert (other.account, other.caller, other.id == made.id) == (account, caller, False)
 
 
 async def test_without_an_id_each_request_is_its_own(

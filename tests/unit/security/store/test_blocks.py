@@ -21,6 +21,7 @@ from services.security.store.blocks import SqlBlocks
 from tests.unit.security.fakes import NOW
 
 IP = "203.0.113.9"
+CALLER = "0" * 16
 HOUR = timedelta(hours=1)
 FAILURE = {"reason": "MAIL_GATE_FAILED", "message": "It does not answer.", "gateway": "gw1"}
 
@@ -35,11 +36,17 @@ async def block(blocks: SqlBlocks, ip: str = IP, reason: str = "Spam.", by: str 
 
 
 def unblocking(
-    ip: str = IP, minutes: float = 1, account: str = "demo", request_id: str = ""
+    ip: str = IP,
+    minutes: float = 1,
+    account: str = "demo",
+    request_id: str = "",
+    caller: str = CALLER,
 ) -> Unblocking:
     """One that is asked for so long after the wait of a first block."""
     time = NOW + HOUR + timedelta(minutes=minutes)
-    return Unblocking(uuid4(), ip, "ns1.example.net", account, "RUNNING", time, time, request_id)
+    return Unblocking(
+        uuid4(), ip, "ns1.example.net", account, "RUNNING", time, time, request_id, caller
+    )
 
 
 async def begun(blocks: SqlBlocks, ip: str = IP, minutes: float = 1) -> Unblocking:
@@ -181,19 +188,23 @@ async def test_before_its_time_no_unblocking_begins(blocks: SqlBlocks) -> None:
     await begun(blocks, minutes=0)
 
 
-async def test_a_request_is_found_by_its_account_and_id(blocks: SqlBlocks) -> None:
+async def test_a_request_is_found_by_its_caller_and_id(blocks: SqlBlocks) -> None:
     await block(blocks)
     made = unblocking(request_id="a")
     await blocks.begin(made)
-    assert await blocks.requested("demo", "a") == made
-    assert await blocks.requested("demo", "b") is None
-    assert await blocks.requested("other", "a") is None
+    assert await blocks.requested("demo", CALLER, "a") == made
+    for account, caller, name in (
+        ("demo", CALLER, "b"),
+        ("demo", "1" * 16, "a"),
+        ("other", CALLER, "a"),
+    ):
+        assert await blocks.requested(account, caller, name) is None
 
 
-async def test_an_account_has_an_id_once_and_what_was_to_be_begun_is_not(
+async def test_a_caller_has_an_id_once_and_what_was_to_be_begun_is_not(
     blocks: SqlBlocks,
 ) -> None:
-    for ip in (IP, "203.0.113.10", "203.0.113.11"):
+    for ip in (IP, "203.0.113.10", "203.0.113.11", "203.0.113.12"):
         await block(blocks, ip)
     first = unblocking(request_id="a")
     await blocks.begin(first)
@@ -201,8 +212,10 @@ async def test_an_account_has_an_id_once_and_what_was_to_be_begun_is_not(
         await blocks.begin(unblocking("203.0.113.10", request_id="a"))
     assert (await only(blocks, "203.0.113.10")).state is State.BLOCKED_FOR_SPAM
     others = unblocking("203.0.113.11", account="other", request_id="a")
-    await blocks.begin(others)
-    assert await blocks.under_way() == [first, others]
+    persons = unblocking("203.0.113.12", caller="1" * 16, request_id="a")
+    for each in (others, persons):
+        await blocks.begin(each)
+    assert await blocks.under_way() == [first, others, persons]
 
 
 async def test_any_number_of_requests_has_no_id(blocks: SqlBlocks) -> None:
@@ -217,7 +230,7 @@ async def test_of_many_requests_with_one_id_at_once_there_is_one_operation(
 ) -> None:
     await block(blocks)
     request = RequestUnblock(blocks, None, lambda: NOW + HOUR, uuid4)
-    made = await asyncio.gather(*(request("ns1", "demo", IP, "a") for _ in range(20)))
+    made = await asyncio.gather(*(request("ns1", "demo", CALLER, IP, "a") for _ in range(20)))
     assert len({each.id for each in made}) == 1
     assert await blocks.under_way() == [made[0]]
 
@@ -228,7 +241,7 @@ async def test_of_an_id_for_two_addresses_at_once_one_is_refused(blocks: SqlBloc
         await block(blocks, ip)
     request = RequestUnblock(blocks, None, lambda: NOW + HOUR, uuid4)
     outcomes = await asyncio.gather(
-        *(request("ns1", "demo", ip, "a") for ip in ips), return_exceptions=True
+        *(request("ns1", "demo", CALLER, ip, "a") for ip in ips), return_exceptions=True
     )
     [made] = [each for each in outcomes if isinstance(each, Unblocking)]
     refused = [each for each in outcomes if isinstance(each, ApiError)]

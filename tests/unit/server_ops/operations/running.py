@@ -141,7 +141,7 @@ def running(kind: Kind, steps: tuple[str, ...], **parameters: str) -> Running:
         kind=kind,
         server="ns1.example.net",
         account="demo",
-        key_id="0" * 16,
+        caller="0" * 16,
         parameters=parameters,
         request_id="",
         steps=tuple(Step(name) for name in steps),

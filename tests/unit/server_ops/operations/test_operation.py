@@ -47,7 +47,7 @@ def operation(**changes: Any) -> Operation:
             kind=Kind.REBOOT,
             server="ns1.example.net",
             account="demo",
-            key_id="0" * 16,
+            caller="0" * 16,
             parameters={"mode": "HARD"},
             request_id="",
             steps=(Step("look"), Step("send")),
@@ -119,4 +119,4 @@ def test_the_request_digest_tells_other_parameters_and_another_server_apart() ->
         operation(server="ns2.example.net").request_digest(),
     }
     assert len(digests) == 3
-    assert operation(id=UUID(int=2), key_id="1" * 16).request_digest() in digests
+    assert operation(id=UUID(int=2), caller="1" * 16).request_digest() in digests

@@ -22,7 +22,7 @@ def operation(kind: Kind, state: OperationState, **changes: object) -> Operation
         kind=kind,
         server="ns1.example.net",
         account="acme",
-        key_id="k",
+        caller="k",
         parameters={},
         request_id="",
         steps=(),

@@ -34,7 +34,7 @@ def operation(**changes: Any) -> Operation:
             kind=Kind.REBOOT,
             server="ns1.example.net",
             account="demo",
-            key_id="0" * 16,
+            caller="0" * 16,
             parameters={"mode": "HARD"},
             request_id="",
             steps=(Step("look"), Step("send")),
@@ -116,6 +116,18 @@ async def test_another_account_has_request_ids_of_its_own(operations: SqlOperati
     await operations.accept(operation(request_id="same"))
     other = operation(request_id="same", account="other", server="ns2.example.net")
     assert (await operations.accept(other))[1]
+
+
+async def test_another_caller_of_the_account_has_request_ids_of_its_own(
+    operations: SqlOperations,
+) -> None:
+    first, _ = await operations.accept(operation(request_id="same"))
+    elsewhere = operation(request_id="same", caller="1" * 16, server="ns2.example.net")
+    assert (await operations.accept(elsewhere))[1]
+    with pytest.raises(ServerHeld) as held:
+        await operations.accept(operation(request_id="same", caller="2" * 16))
+    assert held.value.holder == first
+    assert await operations.accept(operation(request_id="same")) == (first, False)
 
 
 async def test_what_ended_long_ago_is_removed_and_its_request_id_is_free(
