@@ -58,7 +58,7 @@ function Span({ address }: { address: BlockedAddress }) {
     <>
       {address.blocked_since && (
         <>
-          {text.antihack.since} <Time at={address.blocked_since} /> ·{" "}
+          {text.antihack.began} <Time at={address.blocked_since} /> ·{" "}
         </>
       )}
       {address.expires ? (

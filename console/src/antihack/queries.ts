@@ -47,6 +47,6 @@ export function useUnban(hostname: string, onDone: () => Promise<void>) {
           body: what,
         }),
       ),
-    onSettled: onDone,
+    onSettled: () => void onDone(),
   });
 }

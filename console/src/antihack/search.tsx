@@ -26,11 +26,15 @@ export function Search({ sought, error, onSearch }: Props) {
     >
       <Input
         label={text.antihack.search}
-        hint={text.antihack.searchHint}
         error={wrong}
         value={ip}
         onValue={setIp}
-        input={{ type: "search", autocomplete: "off", spellcheck: false }}
+        input={{
+          type: "search",
+          placeholder: text.antihack.searchExample,
+          autocomplete: "off",
+          spellcheck: false,
+        }}
       />
       <Button type="submit">{text.antihack.find}</Button>
       {sought && (

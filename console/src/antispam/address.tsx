@@ -46,7 +46,7 @@ export function Address({ address, seenAt, onUnblock }: Props) {
         <dt>{text.antispam.spamhaus}</dt>
         <dd>
           <Badge tone={LISTED_TONES[address.listed]}>{text.antispam.listed[address.listed]}</Badge>
-          {address.look_up_time && (
+          {address.listed !== "UNKNOWN" && address.look_up_time && (
             <span class="small muted">
               {" "}
               {text.antispam.lookedUp} <Time at={address.look_up_time} />
@@ -78,7 +78,7 @@ function Block({ address, seenAt, onUnblock }: Props) {
       {address.blocked_since && (
         <span class="small muted">
           {" "}
-          {text.antispam.since} <Time at={address.blocked_since} />
+          <Time at={address.blocked_since} />
         </span>
       )}
       {address.reason && <p>{address.reason}</p>}

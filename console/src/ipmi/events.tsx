@@ -19,27 +19,32 @@ const NOTABLE_SECONDS = 60;
 export function Events({ hostname }: { hostname: string }) {
   const [wanted, setWanted] = useState(false);
   const { query, progress } = useEvents(hostname, wanted);
-  if (!wanted) {
-    return (
-      <>
-        <p class="small muted">{text.ipmi.eventsHint}</p>
-        <Button onClick={() => setWanted(true)}>{text.ipmi.readEvents}</Button>
-      </>
-    );
-  }
   return (
     <>
+      <div class="section-head">
+        <h3>{text.ipmi.events}</h3>
+        {wanted && (
+          <Refresh
+            what={text.ipmi.events}
+            busy={query.isFetching}
+            onRefresh={() => void query.refetch()}
+          />
+        )}
+      </div>
+      {!wanted && (
+        <>
+          <p class="small muted">{text.ipmi.eventsHint}</p>
+          <Button onClick={() => setWanted(true)}>{text.ipmi.readEvents}</Button>
+        </>
+      )}
       {query.isFetching && (
         <p class="small muted" role="status">
           {text.ipmi.readingEvents(progress.done, progress.total)}
         </p>
       )}
-      <Refresh
-        what={text.ipmi.events}
-        busy={query.isFetching}
-        onRefresh={() => void query.refetch()}
-      />
-      <Answered query={query}>{(log) => <Log log={log} />}</Answered>
+      {(query.isError || query.data) && (
+        <Answered query={query}>{(log) => <Log log={log} />}</Answered>
+      )}
     </>
   );
 }

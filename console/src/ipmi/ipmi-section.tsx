@@ -27,7 +27,6 @@ export function IpmiSection({ hostname }: { hostname: string }) {
       <ConnectionTest hostname={hostname} />
       <h3>{text.ipmi.sensors}</h3>
       <Answered query={sensors.query}>{(readings) => <Sensors readings={readings} />}</Answered>
-      <h3>{text.ipmi.events}</h3>
       <Events hostname={hostname} />
     </Section>
   );

@@ -27,8 +27,8 @@ export const blockedCount = (count: string) => `${count} blocked`;
 export const seen = "seen";
 
 export const blocked = "Blocked addresses";
-export const search = "Blocked address";
-export const searchHint = "A whole address, for instance 198.51.100.7.";
+export const search = "Find an address";
+export const searchExample = "198.51.100.7";
 export const find = "Find";
 export const showAll = "Show all";
 export const noneBlocked = "No address is blocked.";
@@ -39,10 +39,11 @@ export const incomplete = "Not every gateway says what it blocks: this list may 
 export const pages = "Pages of blocked addresses";
 export const jail = (name: string, gateway: string) => `jail ${name} on ${gateway}`;
 export const keptFrom = (ip: string) => `kept away from ${ip}`;
-export const since = "since";
+export const began = "blocked";
 export const until = "ends";
 export const forGood = "for good";
-export const before = (times: number) => (times === 1 ? "once before" : `${times} times before`);
+export const before = (times: number) =>
+  times === 1 ? "blocked once before" : `blocked ${times} times before`;
 export const states: Record<BlockedAddressState, string> = {
   STATE_UNSPECIFIED: "not known",
   BLOCKED: "blocked",

@@ -17,7 +17,6 @@ export const states: Record<AntispamAddressState, string> = {
   UNBLOCKING: "being unblocked",
   UNBLOCKED: "not blocked",
 };
-export const since = "since";
 export const before = (times: number) =>
   times === 1
     ? "It was blocked once before; each time doubles the wait."
