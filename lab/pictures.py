@@ -52,7 +52,9 @@ def main() -> int:
             page.get_by_role("navigation").wait_for()
             for name, place in places.items():
                 page.goto(f"{env['F2H_URL']}/console/#{place}")
+                page.get_by_role("heading", level=1).wait_for()
                 page.wait_for_load_state("networkidle")
+                page.wait_for_function("!document.querySelector('.waiting')")
                 if _take(page, folder / f"{name}-{width}-{theme}.png") > width:
                     too_wide.append(f"{place} at {width} px")
         chromium.close()
