@@ -32,6 +32,7 @@ export function TickList(props: Props) {
     const whole = `${item.label} ${item.note ?? ""}`.toLowerCase();
     return words.every((word) => whole.includes(word));
   });
+  const visible = new Set(shown);
   const all = shown.length > 0 && shown.every((item) => ticked.has(item.id));
   const some = shown.some((item) => ticked.has(item.id));
 
@@ -78,8 +79,9 @@ export function TickList(props: Props) {
         </div>
       )}
       <div class="ticks">
-        {shown.map((item) => (
-          <label key={item.id} class="tick">
+        {/* Hidden and not taken away: 500 that are drawn anew take longer than a key press. */}
+        {items.map((item) => (
+          <label key={item.id} class="tick" hidden={!visible.has(item)}>
             <input
               type="checkbox"
               checked={ticked.has(item.id)}
