@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from lab.ipmi_sim import IpmiSim
 from tests.browser.conftest import Person, complaints, fill_in, person, serious, sign_in, watch
@@ -48,7 +48,9 @@ def test_a_key_with_everything_does_what_the_shown_command_says(
     expect(services(page)).to_contain_text(f"{hostname} · 198.18.")
     expect(services(page)).to_contain_text("· EU-WEST-F2H")
     services(page).get_by_role("searchbox").fill(hostname)
+    services(page).get_by_role("searchbox").press("Enter")
     services(page).get_by_text("Select the 1 shown").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
     page.get_by_role("button", name="Add my address (127.0.0.1)").click()
     expect(page.get_by_label("CIDR allowlist")).to_have_value("127.0.0.1/32")
     page.get_by_label("Monitoring data").check()
@@ -218,7 +220,7 @@ def test_creating_twice_at_once_makes_one_key(system: System, browser: Browser) 
     page = open_form(browser, system, person(system, account="twice"))
     calls = []
 
-    def slow(route: Any) -> None:
+    def slow(route: Route) -> None:
         calls.append(route.request.method)
         page.wait_for_timeout(500)
         route.continue_()
@@ -231,6 +233,29 @@ def test_creating_twice_at_once_makes_one_key(system: System, browser: Browser) 
     expect(page.get_by_role("heading", name="Your new API key")).to_be_visible()
     assert calls.count("POST") == 1
     assert len(keys_of(system, "twice")) == 1
+
+
+def test_an_answer_that_is_lost_is_told_as_a_key_that_may_be_there(
+    system: System, browser: Browser
+) -> None:
+    system.server(system.bmc(), account="lost")
+    page = open_form(browser, system, person(system, account="lost"))
+
+    def cut(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/keys*", cut)
+    page.get_by_label("Label").fill("not answered")
+    page.get_by_label("Exit rescue").check()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("The key may have been made all the same.")).to_be_visible()
+    expect(page.get_by_label("Label")).to_have_value("not answered")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".key").get_by_role("heading", name="not answered")).to_be_visible()
 
 
 def test_a_secret_is_gone_when_its_page_was_left(
@@ -382,7 +407,7 @@ def test_a_label_and_networks_can_be_changed_and_emptied(
     dialog.get_by_label("CIDR allowlist").fill("192.0.2.0/24\n198.51.100.7/3")
     expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
     dialog.get_by_label("CIDR allowlist").fill("")
-    dialog.get_by_role("button", name="Save").click()
+    dialog.get_by_label("Label").press("Enter")
     expect(card(page, key.id).get_by_role("heading", name="after")).to_be_visible()
     expect(card(page, key.id)).to_contain_text("Any address")
     made = next(each for each in keys_of(system) if each["id"] == key.id)

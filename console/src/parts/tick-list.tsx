@@ -54,6 +54,8 @@ export function TickList(props: Props) {
               placeholder={props.search}
               value={sought}
               onInput={(event) => setSought(event.currentTarget.value)}
+              // Enter is for the search, not for the form around it.
+              onKeyDown={(event) => event.key === "Enter" && event.preventDefault()}
             />
           )}
           <label class="tick">
