@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { fieldErrors } from "../api/field-errors";
 import type { ApiKey } from "../api/schema";
 import { Button } from "../parts/button";
@@ -20,11 +20,14 @@ interface Props {
 export function EditKey({ apiKey: key, onClose }: Props) {
   const [label, setLabel] = useState(key.label);
   const [typed, setTyped] = useState(key.cidrs.join("\n"));
+  const form = useId();
   const update = useUpdateKey(key.id);
   const refused = fieldErrors(update.error, ["label", "cidrs"]);
   const networks = readNetworks(typed);
 
-  function save(): void {
+  function save(event: Event): void {
+    event.preventDefault();
+    if (!areGood(networks) || update.isPending) return;
     const body = { label, cidrs: networks.cidrs, update_mask: "label,cidrs" };
     update.mutate(body, {
       onSuccess: () => onClose(text.keys.saved(text.keys.named(label, key.id))),
@@ -42,23 +45,26 @@ export function EditKey({ apiKey: key, onClose }: Props) {
             look="primary"
             busy={update.isPending}
             disabled={!areGood(networks)}
-            onClick={save}
+            type="submit"
+            form={form}
           >
             {text.keys.save}
           </Button>
         </>
       }
     >
-      <p class="muted">{text.keys.editWhat}</p>
-      <Input
-        label={text.keys.label}
-        value={label}
-        onValue={setLabel}
-        error={refused.said("label")}
-        input={{ placeholder: text.keys.labelExample, maxLength: 100, autocomplete: "off" }}
-      />
-      <NetworksField typed={typed} onTyped={setTyped} errors={refused.of("cidrs")} />
-      <Refusal error={refused.rest} />
+      <form id={form} onSubmit={save}>
+        <p class="muted">{text.keys.editWhat}</p>
+        <Input
+          label={text.keys.label}
+          value={label}
+          onValue={setLabel}
+          error={refused.said("label")}
+          input={{ placeholder: text.keys.labelExample, maxLength: 100, autocomplete: "off" }}
+        />
+        <NetworksField typed={typed} onTyped={setTyped} errors={refused.of("cidrs")} />
+        <Refusal error={refused.rest} />
+      </form>
     </Dialog>
   );
 }

@@ -6,10 +6,13 @@ import { Badge, type Tone } from "../parts/badge";
 import { Button } from "../parts/button";
 import { exactTime, Time } from "../parts/time";
 import { text } from "../text";
-import type { Labels } from "./keys-page";
+import type { CapabilityLabels } from "./queries";
 
-/** What can be done with a key. */
-export type Deed = "edit" | "rotate" | "revoke";
+/** What is to be done with a key. */
+export interface Asked {
+  deed: "edit" | "rotate" | "revoke";
+  key: ApiKey;
+}
 
 const TONES: Record<ApiKeyState, Tone> = {
   STATE_UNSPECIFIED: "neutral",
@@ -23,9 +26,9 @@ const FEW = 3;
 
 interface Props {
   apiKey: ApiKey;
-  labels: Labels;
+  labels: CapabilityLabels;
   /** Without it nothing can be done. */
-  onAsk?: (deed: Deed, key: ApiKey) => void;
+  onAsk?: (asked: Asked) => void;
 }
 
 /** A key: what it may do, where and from where, how long, and whether it is used. */
@@ -100,7 +103,7 @@ export function KeyCard({ apiKey: key, labels, onAsk }: Props) {
           <Do
             icon={<Pencil aria-hidden="true" />}
             about={heading}
-            onClick={() => onAsk("edit", key)}
+            onClick={() => onAsk({ deed: "edit", key })}
           >
             {text.keys.edit}
           </Do>
@@ -108,7 +111,7 @@ export function KeyCard({ apiKey: key, labels, onAsk }: Props) {
             <Do
               icon={<RefreshCw aria-hidden="true" />}
               about={heading}
-              onClick={() => onAsk("rotate", key)}
+              onClick={() => onAsk({ deed: "rotate", key })}
             >
               {text.keys.rotate}
             </Do>
@@ -116,7 +119,7 @@ export function KeyCard({ apiKey: key, labels, onAsk }: Props) {
           <Do
             icon={<Trash2 aria-hidden="true" />}
             about={heading}
-            onClick={() => onAsk("revoke", key)}
+            onClick={() => onAsk({ deed: "revoke", key })}
           >
             {text.keys.revoke}
           </Do>

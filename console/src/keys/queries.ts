@@ -1,4 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { useMemo } from "preact/hooks";
 import { answer, api } from "../api/client";
 import { allPages } from "../api/pages";
 import type {
@@ -33,6 +34,15 @@ export function useCapabilities() {
     queryFn: async ({ signal }): Promise<CapabilityInfo[]> =>
       (await answer(api.GET("/capabilities", { signal }))).capabilities,
   });
+}
+
+/** What capabilities are called, by their ids. */
+export type CapabilityLabels = ReadonlyMap<string, string>;
+
+/** The catalogue's labels; empty until they are known. */
+export function useCapabilityLabels(): CapabilityLabels {
+  const catalogue = useCapabilities().data;
+  return useMemo(() => new Map(catalogue?.map(({ id, label }) => [id, label])), [catalogue]);
 }
 
 /** Makes a key. */

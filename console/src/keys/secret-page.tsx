@@ -10,7 +10,7 @@ import { Page } from "../shell/page";
 import { text } from "../text";
 import { curlLine } from "./curl-line";
 import { isWithin } from "./networks";
-import { useCapabilities } from "./queries";
+import { useCapabilityLabels } from "./queries";
 
 /** A key that was just made. Its secret is in memory alone, for as long as this page is shown. */
 export interface Made {
@@ -22,11 +22,10 @@ export interface Made {
 
 export function SecretPage({ made: { key, secret, old } }: { made: Made }) {
   const servers = useServers().data;
-  const catalogue = useCapabilities().data ?? [];
+  const labels = useCapabilityLabels();
   const address = useSession().data?.address;
   const curl = servers && curlLine(key, secret, servers, location.origin);
-  const label =
-    catalogue.find(({ id }) => id === curl?.capability)?.label ?? curl?.capability ?? "";
+  const label = curl ? (labels.get(curl.capability) ?? curl.capability) : "";
   return (
     <Page title={text.keys.madeTitle}>
       <div class="sections secret-page">

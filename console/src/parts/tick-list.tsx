@@ -32,6 +32,7 @@ export function TickList(props: Props) {
     const whole = `${item.label} ${item.note ?? ""}`.toLowerCase();
     return words.every((word) => whole.includes(word));
   });
+  const visible = new Set(shown);
   const all = shown.length > 0 && shown.every((item) => ticked.has(item.id));
   const some = shown.some((item) => ticked.has(item.id));
 
@@ -53,6 +54,8 @@ export function TickList(props: Props) {
               placeholder={props.search}
               value={sought}
               onInput={(event) => setSought(event.currentTarget.value)}
+              // Enter is for the search, not for the form around it.
+              onKeyDown={(event) => event.key === "Enter" && event.preventDefault()}
             />
           )}
           <label class="tick">
@@ -78,8 +81,9 @@ export function TickList(props: Props) {
         </div>
       )}
       <div class="ticks">
-        {shown.map((item) => (
-          <label key={item.id} class="tick">
+        {/* Hidden and not taken away: 500 that are drawn anew take longer than a key press. */}
+        {items.map((item) => (
+          <label key={item.id} class="tick" hidden={!visible.has(item)}>
             <input
               type="checkbox"
               checked={ticked.has(item.id)}
