@@ -34,6 +34,7 @@ _BANNER = """
 F2HCloud API is up. Ctrl-C stops it.
 
   REST and native gRPC   {url}/api
+  Console                {url}/console  sign in as {email}, password {password}
   Reference, to try out  {url}/docs
   NOC side               {internal_url}
   Settings for scripts   {env}
@@ -82,6 +83,8 @@ def main() -> int:
                 logs=stack.logs,
                 hostname=demo.HOSTNAME,
                 key=key,
+                email=demo.EMAIL,
+                password=password,
             )
             if options.mcp:
                 banner += f"\nAI agents: {stack.url}{MCP_PATH}, with the header X-API-Key.\n"

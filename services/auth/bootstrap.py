@@ -325,6 +325,7 @@ async def build(
                 people.end_sessions,
                 idle=idle,
                 secure=secure,
+                oidc=bool(settings.oidc_issuer),
             ),
             to,
         )
@@ -415,7 +416,7 @@ def _identity_provider(
         issuer=settings.oidc_issuer,
         client_id=settings.oidc_client_id,
         client_secret=settings.oidc_client_secret.get_secret_value(),
-        redirect_url=settings.oidc_redirect_url or f"{settings.public_url}/console/",
+        redirect_url=settings.redirect_url(),
         sealer=sealer,
         clock=clock,
     )

@@ -78,7 +78,8 @@ class AuthSettings(ServiceSettings):
     oidc_client_secret: SecretStr = SecretStr("")
     """Secret."""
     oidc_redirect_url: str = Field("", pattern=rf"{_URL}|^$")
-    """Where the provider sends the browser back to; empty: `public_url`/console/."""
+    """Where the provider sends the browser back to, which has to be registered there; empty:
+    `public_url`/console/."""
 
     @field_validator("oidc_client_id")
     @classmethod
@@ -86,6 +87,10 @@ class AuthSettings(ServiceSettings):
         if info.data.get("oidc_issuer") and not client_id:
             raise ValueError("is needed when oidc_issuer is given")
         return client_id
+
+    def redirect_url(self) -> str:
+        """Where the OpenID Connect provider sends the browser back to: the console, unless said."""
+        return self.oidc_redirect_url or f"{self.public_url.rstrip('/')}/console/"
 
     def public_keys(self) -> dict[int, Ed25519PublicKey]:
         """The public keys that principals are verified with, the signing keys' too."""

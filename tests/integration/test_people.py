@@ -45,6 +45,30 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
     )
 
 
+def test_anybody_is_told_how_one_may_sign_in_here(system: System, browser: Browser) -> None:
+    wrong = {"Cookie": "f2h_session=wrong", "X-API-Key": "wrong", "Origin": "http://evil.example"}
+    for headers in ({}, wrong):
+        answer = browser.client.get("/api/auth/options", headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {"oidc": False})
+    assert system.noc("GET", "/api/auth/options").json() == {"oidc": False}
+
+
+def test_a_person_is_told_the_address_that_we_see_whatever_is_claimed(
+    system: System, browser: Browser
+) -> None:
+    claims = dict.fromkeys(
+        ("X-Forwarded-For", "X-Real-IP", "X-F2H-Client", "X-Envoy-External-Address"), "203.0.113.4"
+    )
+    claims["Forwarded"] = "for=203.0.113.4"
+    form = {"email": user(system), "password": PASSWORD}
+    answers = [
+        browser.post("/api/auth/login", form, **claims),
+        browser.client.get("/api/auth/me", headers=claims),
+        browser.get("/api/auth/me"),
+    ]
+    assert [each.json()["address"] for each in answers] == ["127.0.0.1"] * 3
+
+
 def test_signing_out_ends_the_session_and_everywhere_ends_all(
     system: System, browser: Browser, other_browser: Browser
 ) -> None:

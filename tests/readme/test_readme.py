@@ -55,6 +55,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ports]]
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
+    told = dict(line.split("=", 1) for line in env.read_text().splitlines())
+    assert f"sign in as {told['F2H_EMAIL']}, password {told['F2H_PASSWORD']}\n" in output
     for port in vars(ports).values():
         socket.create_server((HOST, port)).close()  # Ctrl-C stopped everything
 

@@ -15,6 +15,7 @@ from services.auth.sign_in.sign_in import OwnUser, Side, SignedIn, SignIn, Visit
 from services.runtime import timestamps
 from services.runtime.call import current_call, current_caller
 from services.runtime.errors import ApiError
+from services.runtime.networks import parse_address
 
 LISTENER = "x-f2h-listener"
 """Set by the edge: the listener that the call came through."""
@@ -35,8 +36,12 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         *,
         idle: timedelta,
         secure: bool,
+        oidc: bool,
     ) -> None:
-        """`idle` is after how long without a call a session ends. `secure`: browsers use TLS."""
+        """`idle` is after how long without a call a session ends. `secure`: browsers use TLS.
+
+        `oidc` is whether one may sign in with an OpenID Connect provider.
+        """
         self._sign_in = sign_in
         self._own = own
         self._users = users
@@ -44,6 +49,13 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         self._end = end
         self._idle = idle
         self._secure = secure
+        self._oidc = oidc
+
+    async def GetSignInOptions(
+        self, _request: session_pb2.GetSignInOptionsRequest, _context: Any
+    ) -> session_pb2.SignInOptions:
+        """How one may sign in."""
+        return session_pb2.SignInOptions(oidc=self._oidc)
 
     async def Login(self, request: session_pb2.LoginRequest, context: Any) -> session_pb2.Session:
         """Signs somebody in with a password."""
@@ -141,6 +153,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             create_time=timestamps.pack(session.create_time),
             expire_time=timestamps.pack(session.expire_time),
             idle_seconds=int(self._idle.total_seconds()),
+            address=str(parse_address(current_call().address) or ""),
         )
 
 

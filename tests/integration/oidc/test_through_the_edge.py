@@ -58,6 +58,10 @@ def console(running: tuple[Stack, Provider]) -> Iterator[Console]:
         yield Console(stack, provider, browser)
 
 
+def test_a_page_finds_out_that_one_may_sign_in_with_the_provider(console: Console) -> None:
+    assert console.browser.get("/api/auth/options").json() == {"oidc": True}
+
+
 def test_a_user_whom_the_provider_vouches_for_is_signed_in(console: Console) -> None:
     answer = console.login(EMAIL)
     assert answer.status_code == 200, answer.text

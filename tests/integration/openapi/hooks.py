@@ -13,7 +13,7 @@ REAL = {"hostname": os.environ["F2H_HOSTNAME"], "ip": os.environ["F2H_IP"]}
 """A server, and an address of it, that the credential may act on."""
 
 KNOWN_BY_THE_SERVICE = frozenset(
-    {"page_token", "template", "servers", "capabilities", "request_id"}
+    {"page_token", "template", "image", "servers", "capabilities", "request_id"}
 )
 """Fields whose right values no schema can say: what the service gave out, what the caller's key
 has, and the same as the header Idempotency-Key."""

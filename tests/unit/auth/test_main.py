@@ -73,6 +73,17 @@ def test_the_secrets_are_what_the_settings_take(folder: Path) -> None:
     assert [*settings.public_keys()] == [*map(int, published)] == [1]
 
 
+@pytest.mark.parametrize("public_url", ["https://api.example.net", "https://api.example.net/"])
+def test_the_provider_sends_people_back_to_the_console_unless_told_otherwise(
+    folder: Path, public_url: str
+) -> None:
+    settings = AuthSettings(_secrets_dir=folder, public_url=public_url)
+    assert settings.redirect_url() == "https://api.example.net/console/"
+    elsewhere = "https://console.example.net/back"
+    settings = AuthSettings(_secrets_dir=folder, public_url=public_url, oidc_redirect_url=elsewhere)
+    assert settings.redirect_url() == elsewhere
+
+
 def test_two_installations_have_nothing_in_common(folder: Path, tmp_path: Path) -> None:
     rotation.create(tmp_path / "other")
     ours, others = read_all(folder), read_all(tmp_path / "other")

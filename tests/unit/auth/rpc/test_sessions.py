@@ -106,7 +106,29 @@ def test_signing_in_answers_a_session_and_sends_the_token_in_a_cookie_only(
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {*person.cookie.split("; ")}
     token = session_text(person.cookie.partition(";")[0], secure=False)
     assert token not in str(person.session)
-    assert grpc_stub.GetMe(session_pb2.GetMeRequest(), metadata=person.metadata) == person.session
+    later = grpc_stub.GetMe(session_pb2.GetMeRequest(), metadata=person.metadata)
+    assert later.address != person.session.address, "each call comes from an address of its own"
+    later.address = person.session.address
+    assert later == person.session
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ("203.0.113.4", "203.0.113.4"),
+        ("::ffff:203.0.113.4", "203.0.113.4"),
+        ("2001:DB8:0:0:0:0:0:4", "2001:db8::4"),
+        ("fe80::4%eth0", "fe80::4"),
+        ("<b>nothing</b>", ""),
+        ("", ""),
+    ],
+)
+def test_a_person_is_told_the_address_that_the_call_came_from(
+    grpc_stub: Stub, user: user_pb2.User, seen: str, told: str
+) -> None:
+    principal = Person(grpc_stub, user).metadata[:1]
+    metadata = (*principal, (CLIENT, seen))
+    assert grpc_stub.GetMe(session_pb2.GetMeRequest(), metadata=metadata).address == told
 
 
 @pytest.mark.parametrize("listener", ["internal", "INTERNAL", ""])
