@@ -73,7 +73,7 @@ class Visit:
 
     def followed(self) -> Locator:
         """What goes on, or has just ended."""
-        return self.page.locator(".followed")
+        return self.page.get_by_role("region", name="What goes on")
 
     def asked(self, end: str) -> int:
         """How often something was asked for whose address ends so."""
@@ -164,7 +164,7 @@ def test_what_others_ask_for_is_shown_in_every_tab_and_after_a_reload(
     visit.page.reload()
     expect(visit.step("see the machine restart")).to_contain_text("under way")
     for page in (visit.page, other):
-        expect(page.locator(".followed")).to_contain_text(RESTARTED)
+        expect(page.get_by_role("region", name="What goes on")).to_contain_text(RESTARTED)
         expect(page.get_by_role("region", name="Operations")).to_contain_text("Done")
     assert bmc.executed() == ["reset"]
 
@@ -296,9 +296,14 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_done_once(
     visit.confirm(dialog, "Reboot")
     expect(dialog).to_contain_text("it is done once")
     eventually(lambda: bmc.executed() == ["reset"])
+    # Another wish is not the same one again.
+    dialog.get_by_label("Power cycle").check()
+    visit.confirm(dialog, "Reboot")
+    expect(dialog).to_contain_text("This was accepted before: Reboot")
+    dialog.get_by_label("Hard reset").check()
     visit.confirm(dialog, "Reboot")
     expect(visit.followed()).to_contain_text(RESTARTED)
-    assert visit.asked("/reboot") == 2
+    assert visit.asked("/reboot") == 3
     assert (bmc.executed(), bmc.chassis_commands()) == (["reset"], 1)
 
 
@@ -390,4 +395,4 @@ def test_servers_are_found_and_what_goes_on_is_seen_in_the_list(
     expect(row).to_contain_text("Rebooting")
     assert serious(page) == []
     row.get_by_role("link").click()
-    expect(page.locator(".followed")).to_contain_text(RESTARTED)
+    expect(page.get_by_role("region", name="What goes on")).to_contain_text(RESTARTED)

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { text } from "../text";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
@@ -21,6 +22,11 @@ interface Props {
 
 /** Asks before something is done that hurts. */
 export function Confirm(props: Props) {
+  const end = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // On a phone it would stand below what one sees.
+    if (props.error) end.current?.scrollIntoView({ block: "end" });
+  }, [props.error]);
   return (
     <Dialog
       title={props.title}
@@ -40,7 +46,9 @@ export function Confirm(props: Props) {
       }
     >
       {props.children}
-      <Refusal error={props.error} />
+      <div ref={end} class="confirm-end">
+        <Refusal error={props.error} />
+      </div>
     </Dialog>
   );
 }

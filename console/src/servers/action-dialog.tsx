@@ -68,7 +68,8 @@ export function ActionDialog(props: Props) {
     ask.mutate();
   }
 
-  const lost = ask.error instanceof Failure && ask.error.reason === "UNANSWERED";
+  // Of a refusal it is known that nothing was accepted; of every other failure it is not.
+  const lost = ask.error instanceof Failure && !refused(ask.error);
   return (
     <Confirm
       title={props.title}
@@ -90,6 +91,7 @@ export function ActionDialog(props: Props) {
       )}
       {lost && <p>{text.servers.notTwice}</p>}
       <Holder
+        hostname={hostname}
         error={ask.error}
         onShow={(name) => {
           onOperation(name);
@@ -98,4 +100,8 @@ export function ActionDialog(props: Props) {
       />
     </Confirm>
   );
+}
+
+function refused({ httpStatus }: Failure): boolean {
+  return httpStatus >= 400 && httpStatus < 500;
 }

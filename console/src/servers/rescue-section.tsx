@@ -49,7 +49,12 @@ export function RescueSection({ hostname, address }: Props) {
           <>
             <Badge tone={TONES[known.state]}>{text.servers.rescueState[known.state].label}</Badge>
             <p class="muted">{text.servers.rescueState[known.state].note}</p>
-            {known.state === "ACTIVE" && <Active rescue={known} command={command} />}
+            {known.state === "ACTIVE" && (
+              <>
+                {command && <Command command={command} />}
+                <Active rescue={known} />
+              </>
+            )}
           </>
         )}
       </Answered>
@@ -60,17 +65,9 @@ export function RescueSection({ hostname, address }: Props) {
   );
 }
 
-function Active({ rescue, command }: { rescue: Rescue; command: string }) {
+function Active({ rescue }: { rescue: Rescue }) {
   return (
     <dl class="facts">
-      {command && (
-        <>
-          <dt>{text.servers.logIn}</dt>
-          <dd>
-            <Command command={command} />
-          </dd>
-        </>
-      )}
       <dt>{text.servers.fingerprints}</dt>
       <dd>
         {rescue.ssh_host_key_fingerprints.map((fingerprint) => (

@@ -74,7 +74,7 @@ function Followed({ name, hostname, onHide }: FollowedProps) {
   const client = useQueryClient();
   const [ended, setEnded] = useState(false);
   return (
-    <div class="card followed">
+    <section class="card followed" aria-label={text.operations.now}>
       <OperationProgress
         name={name}
         onEnd={() => {
@@ -87,7 +87,7 @@ function Followed({ name, hostname, onHide }: FollowedProps) {
           {text.operations.dismiss}
         </Button>
       )}
-    </div>
+    </section>
   );
 }
 

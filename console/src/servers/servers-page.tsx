@@ -85,11 +85,7 @@ function Row({ server }: { server: Server }) {
         {text.servers.nextBoot}: {text.servers.boot[boots]}
       </span>
       <span class="server-state">
-        {server.current_operation ? (
-          <Held by={server.current_operation} />
-        ) : (
-          <Badge tone="neutral">{text.servers.ready}</Badge>
-        )}
+        {server.current_operation && <Held by={server.current_operation} />}
       </span>
     </li>
   );

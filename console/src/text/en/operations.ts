@@ -11,6 +11,7 @@ import type {
 
 export const title = "Operations";
 export const intro = "What was asked for here, by people and by API keys. Kept for 30 days.";
+export const now = "What goes on";
 export const none = "Nothing was asked for in the last 30 days.";
 export const more = "Show older ones";
 export const steps = "Steps";

@@ -23,7 +23,6 @@ export const nextBoot = "Next boot";
 export const lastBoot = "Last netboot";
 export const once = "once, then its disk again";
 export const neverAsked = "None seen";
-export const ready = "Ready";
 export const moreAddresses = (count: number) => `and ${count} more`;
 
 export const powerState: Record<PowerState, string> = {
@@ -133,7 +132,6 @@ export const rescueState: Record<RescueState, { label: string; note: string }> =
     note: "The machine was not seen to leave the rescue system. Exit again, or reboot.",
   },
 };
-export const logIn = "Log in";
 export const copyCommand = "Copy command";
 export const image = "Image";
 export const fingerprints = "Host keys";
