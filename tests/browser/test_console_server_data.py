@@ -179,7 +179,7 @@ def test_a_ptr_record_is_set_when_the_name_leads_back_and_removed(
     stage: Stage, browser: Browser
 ) -> None:
     shown = Shown(stage, browser)
-    shown.button(f"Set the PTR record of {IP}").click()
+    shown.button(f"Set PTR of {IP}").click()
     name = shown.dialog.get_by_label("Name", exact=True)
     name.fill("mail")
     shown.button("Save").click()
@@ -196,7 +196,7 @@ def test_a_ptr_record_is_set_when_the_name_leads_back_and_removed(
     shown.dialog.get_by_role("button", name="Close").last.click()
     expect(shown.section("Addresses")).to_contain_text("PTR mail.example.net")
 
-    shown.button(f"Change the PTR record of {IP}").click()
+    shown.button(f"Change PTR of {IP}").click()
     shown.button("Remove the record").click()
     expect(shown.dialog).to_contain_text("mail.example.net")
     shown.button("Remove the record").click()

@@ -48,7 +48,7 @@ export const lists: Record<AntispamAddressList, string> = {
 };
 export const delistings: Record<AntispamAddressDelisting, string> = {
   DELISTING_UNSPECIFIED: "",
-  ISP: "Only we can ask Spamhaus to end this: write to us.",
+  ISP: "Only we can ask Spamhaus to end this: write to us. Spamhaus says more:",
   SELF: "You can ask Spamhaus to end this yourself:",
   EXPIRES: "It ends by itself when the cause is gone. Spamhaus says more:",
 };
