@@ -36,7 +36,7 @@ export function distance(seconds: number): string {
 
 const REFRESH_MS = 10_000;
 
-/** Draws again every few seconds. */
+/** Draws again and again, since what is drawn tells how long ago something was. */
 function useTicks(): void {
   const [, setTicks] = useState(0);
   useEffect(() => {
