@@ -27,7 +27,6 @@ export const unblockLabel = (ip: string) => `Unblock port 25 of ${ip}`;
 export const unblockTitle = (ip: string) => `Unblock port 25 of ${ip}?`;
 export const unblockExplained = (ip: string) =>
   `${ip} can send mail again. Find what sent the spam and stop it first: the next block waits twice as long.`;
-export const unblocking = (ip: string) => `Port 25 of ${ip} is being unblocked.`;
 
 export const spamhaus = "Spamhaus";
 export const listed: Record<AntispamAddressListed, string> = {
