@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import Self
 
 from lab.ports import free_port
 from lab.process import Process
-from lab.sensors import RECORDS, SENSORS
+from lab.sensors import SENSORS, Sensor, record
 
 READY_SECONDS = 20.0
 
@@ -132,6 +133,7 @@ class IpmiSim:
         restarts_visibly: bool = True,
         ignores_commands: bool = False,
         serial_port: int = 0,
+        sensors: Sequence[Sensor] = SENSORS,
     ) -> None:
         """Needs a folder of its own; `port` 0 takes a free one. A machine is on at first.
 
@@ -148,6 +150,7 @@ class IpmiSim:
         self._folder = folder.absolute()
         self._boot_seconds = boot_seconds
         self._serial = f'  sol "telnet:127.0.0.1:{serial_port}" 115200\n' if serial_port else ""
+        self._sensors = _sensors(sensors)
         self._process: Process | None = None
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "executed").touch()
@@ -194,7 +197,7 @@ class IpmiSim:
             "by_cycle": _BY_CYCLE,
         }
         (folder / "lan.conf").write_text(_LAN.format(**names))
-        (folder / "sim.emu").write_text(_EMULATION.format(sensors=_sensors()))
+        (folder / "sim.emu").write_text(_EMULATION.format(sensors=self._sensors))
         (folder / "chassis.sh").write_text(_CHASSIS.format(**names))
         (folder / "chassis.sh").chmod(0o755)
         (folder / "password").write_text(self.password)
@@ -291,15 +294,15 @@ class IpmiSim:
         self.stop()
 
 
-def _sensors() -> str:
-    """The sensors of a machine that is on, in the simulator's own language."""
+def _sensors(sensors: Sequence[Sensor]) -> str:
+    """Sensors of a machine that is on, in the simulator's own language."""
     lines = []
-    for number, (sensor, record) in enumerate(zip(SENSORS, RECORDS, strict=True), start=1):
+    for number, sensor in enumerate(sensors, start=1):
         lines += [
             f"sensor_add 0x20 0 {number} {sensor.kind:#x} 0x01",
             # Without scanning there is no reading.
             f"sensor_set_event_support 0x20 0 {number} enable scanning none" + 4 * f" {15 * '0'}",
             f"sensor_set_value 0x20 0 {number} {sensor.raw_on} 0",
-            "main_sdr_add 0x20 " + " ".join(f"{byte:#04x}" for byte in record),
+            "main_sdr_add 0x20 " + " ".join(f"{byte:#04x}" for byte in record(number - 1, sensor)),
         ]
     return "\n".join(lines)

@@ -43,7 +43,8 @@ def reading(number: int, *, on: bool) -> int | None:
     return sensor.raw_on if on else sensor.raw_off
 
 
-def _record(index: int, sensor: Sensor) -> bytes:
+def record(index: int, sensor: Sensor) -> bytes:
+    """The record of a sensor, at its place in the repository."""
     name = sensor.name.encode()
     body = struct.pack(
         "<3B 2B 2B 2B 3H 3B B 6B 4B 2B 6B 2B 2B B B",
@@ -67,4 +68,4 @@ def _record(index: int, sensor: Sensor) -> bytes:
     return struct.pack("<HBBB", index, 0x51, 0x01, len(body)) + body
 
 
-RECORDS = tuple(_record(index, sensor) for index, sensor in enumerate(SENSORS))
+RECORDS = tuple(record(index, sensor) for index, sensor in enumerate(SENSORS))

@@ -4,7 +4,7 @@ import { useFreshQuery } from "../api/fresh";
 import type { AntihackStatus } from "../api/schema";
 
 const INTERVAL_MS = 60_000;
-export const PAGE = 50;
+export const PAGE = 20;
 
 export interface Sought {
   /** Only this blocked address; empty: all. */

@@ -27,7 +27,7 @@ export function AntispamSection({ hostname }: { hostname: string }) {
             {addresses.length === 0 && <p class="muted">{text.antispam.none}</p>}
             <ul class="cards mail-addresses">
               {addresses.map((address) => {
-                const operation = started.get(address.ip) ?? address.operation;
+                const operation = address.operation || started.get(address.ip);
                 return (
                   <li key={address.ip}>
                     <Address

@@ -14,7 +14,6 @@ interface Said {
 export function Bmc({ bmc }: { bmc: Ipmi }) {
   const { tone, words, hint } = reachability(bmc);
   const past = bmc.reachability !== "CONTACTABLE";
-  const what = [bmc.manufacturer, bmc.product].filter((each) => each && each !== "0").join(" · ");
   const version = bmc.version && text.ipmi.ipmiVersion(bmc.version);
   const can = bmc.features.map((each) => text.ipmi.featureNames[each]).filter(Boolean);
   return (
@@ -56,13 +55,20 @@ export function Bmc({ bmc }: { bmc: Ipmi }) {
             <dd>{bmc.contact_time ? <Time at={bmc.contact_time} /> : text.ipmi.never}</dd>
           </>
         )}
-        <Fact name={text.ipmi.product} value={what} />
+        <Fact name={text.ipmi.maker} value={named(bmc.manufacturer, text.ipmi.makerNumber)} />
+        <Fact name={text.ipmi.product} value={named(bmc.product, text.ipmi.productNumber)} />
         <Fact name={text.ipmi.firmware} value={bmc.firmware} />
         <Fact name={text.ipmi.protocol} value={version} />
         <Fact name={text.ipmi.features} value={can.join(", ")} />
       </dl>
     </>
   );
+}
+
+/** A name, as Redfish has one, or what IPMI has in its place: a number, and 0 for none. */
+function named(told: string, numbered: (id: string) => string): string {
+  if (!/^\d+$/.test(told)) return told;
+  return told === "0" ? "" : numbered(told);
 }
 
 function Fact({ name, value }: { name: string; value: string }) {

@@ -86,7 +86,7 @@ function Event({ event }: { event: IpmiEvent }) {
         <span class="small muted limits">{source}</span>
       </span>
       <span class="small muted">{event.time ? exactTime(event.time) : text.ipmi.timeUnknown}</span>
-      <HealthBadge health={event.health} />
+      {event.health !== "HEALTH_OK" && <HealthBadge health={event.health} />}
     </>
   );
 }

@@ -21,9 +21,9 @@ export function Sensors({ readings }: { readings: Readings }) {
       )}
       <div class={readings.past ? "sensors past" : "sensors"}>
         {[...types].map(([type, sensors]) => (
-          <section key={type} aria-label={type}>
+          <div key={type}>
             <h4>{type}</h4>
-            <ul class="rows">
+            <ul class="rows" aria-label={type}>
               {sensors.map((sensor, place) => (
                 // Two sensors may have one name; their order stays.
                 <li key={`${sensor.name} ${place}`}>
@@ -31,7 +31,7 @@ export function Sensors({ readings }: { readings: Readings }) {
                 </li>
               ))}
             </ul>
-          </section>
+          </div>
         ))}
       </div>
     </>

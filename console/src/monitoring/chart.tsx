@@ -2,12 +2,14 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Monitoring, Point, Series } from "../api/schema";
 import { number } from "../parts/number";
 import { text } from "../text";
-import { lines } from "./lines";
+import { type Lines, lines } from "./lines";
 import type { Plot } from "./plot";
-import { type Scale, scaleOf } from "./units";
+import { moment, type Scale, scaleOf } from "./units";
 
 /** The colours --series-1 and on. */
 const COLOURS = 6;
+/** Kinds of lines, since there may be more series than colours. */
+const DASHES = 3;
 
 interface Props {
   monitoring: Monitoring;
@@ -19,9 +21,15 @@ interface Props {
 /** Series of one kind: drawn, and in figures for who does not see that. */
 export function Chart({ monitoring, kind, series }: Props) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  // The step that the mouse is over.
+  const [pointed, setPointed] = useState<number | null>(null);
+  const data = useMemo(() => lines(monitoring, series), [monitoring, series]);
   const title = text.monitoring.kinds[kind] ?? kind;
   const unit = series[0]?.unit ?? "";
   const scale = scaleOf(unit, most(series));
+
+  const time = pointed === null ? undefined : data[0][pointed];
+  const pointedTime = time && moment(time, monitoring.step_seconds);
 
   function toggle(name: string): void {
     const next = new Set(hidden);
@@ -30,7 +38,7 @@ export function Chart({ monitoring, kind, series }: Props) {
   }
 
   return (
-    <section class="chart" aria-label={title}>
+    <div class="chart">
       <h3>
         {title} <span class="small muted">{scale.unit}</span>
       </h3>
@@ -41,17 +49,18 @@ export function Chart({ monitoring, kind, series }: Props) {
         // A chart has as many lines as it was made with, in the scale that it was made with.
         key={`${scale.unit} ${series.map(({ name }) => name).join("\n")}`}
         label={text.monitoring.chart(title)}
-        monitoring={monitoring}
+        data={data}
         series={series}
         scale={scale}
         hidden={hidden}
+        onPointed={setPointed}
       />
       <div class="table">
         <table class="figures" aria-label={text.monitoring.table(title, scale.unit)}>
           <thead>
             <tr>
               <th scope="col">{text.monitoring.series}</th>
-              <th scope="col">{text.monitoring.latest}</th>
+              <th scope="col">{pointedTime ?? text.monitoring.latest}</th>
               <th scope="col">{text.monitoring.least}</th>
               <th scope="col">{text.monitoring.most}</th>
             </tr>
@@ -63,11 +72,19 @@ export function Chart({ monitoring, kind, series }: Props) {
                   <Name
                     name={nameOf(name)}
                     colour={(place % COLOURS) + 1}
+                    dash={Math.floor(place / COLOURS) % DASHES}
                     shown={!hidden.has(name)}
                     onToggle={series.length > 1 ? () => toggle(name) : null}
                   />
                 </th>
-                <Figure value={latest(monitoring, points)} scale={scale} />
+                <Figure
+                  value={
+                    pointed === null
+                      ? latest(monitoring, points)
+                      : (data[place + 1]?.[pointed] ?? undefined)
+                  }
+                  scale={scale}
+                />
                 <Figure value={least(points)} scale={scale} />
                 <Figure value={greatest(points)} scale={scale} />
               </tr>
@@ -75,20 +92,22 @@ export function Chart({ monitoring, kind, series }: Props) {
           </tbody>
         </table>
       </div>
-    </section>
+    </div>
   );
 }
 
 interface NameProps {
   name: string;
   colour: number;
+  /** Of which kind its line is: 0 is drawn through. */
+  dash: number;
   shown: boolean;
   /** Null: it is always shown. */
   onToggle: (() => void) | null;
 }
 
-function Name({ name, colour, shown, onToggle }: NameProps) {
-  const swatch = <span class={`swatch series-${colour}`} aria-hidden="true" />;
+function Name({ name, colour, dash, shown, onToggle }: NameProps) {
+  const swatch = <span class={`swatch series-${colour} dash-${dash}`} aria-hidden="true" />;
   if (!onToggle) {
     return (
       <span class="series">
@@ -117,17 +136,18 @@ function Figure({ value, scale }: { value: number | undefined; scale: Scale }) {
 
 interface DrawingProps {
   label: string;
-  monitoring: Monitoring;
+  data: Lines;
   series: Series[];
   scale: Scale;
   hidden: ReadonlySet<string>;
+  /** Called with the step that the mouse is over; null: it is elsewhere. */
+  onPointed: (step: number | null) => void;
 }
 
-function Drawing({ label, monitoring, series, scale, hidden }: DrawingProps) {
+function Drawing({ label, data, series, scale, hidden, onPointed }: DrawingProps) {
   const host = useRef<HTMLDivElement>(null);
   const [drawn, setDrawn] = useState<Plot>();
   const [failed, setFailed] = useState(false);
-  const data = useMemo(() => lines(monitoring, series), [monitoring, series]);
   const newest = useRef(data);
   newest.current = data;
 
@@ -138,7 +158,7 @@ function Drawing({ label, monitoring, series, scale, hidden }: DrawingProps) {
       ({ plot }) => {
         if (gone || !host.current) return;
         const ratio = series[0]?.unit === "ratio";
-        made = plot(host.current, newest.current, { scale, ratio, colours: COLOURS });
+        made = plot(host.current, newest.current, { scale, ratio, colours: COLOURS, onPointed });
         setDrawn(made);
       },
       () => setFailed(true),

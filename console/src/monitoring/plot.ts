@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { alone, type Lines } from "./lines";
-import { moment, type Scale } from "./units";
+import { mark, type Scale } from "./units";
 
 const HEIGHT = 220;
 const LINE = 1.75;
@@ -18,6 +18,8 @@ export interface Look {
   ratio: boolean;
   /** How many colours there are: --series-1 and on. */
   colours: number;
+  /** Called with the step that the mouse is over; null: it is elsewhere. */
+  onPointed: (step: number | null) => void;
 }
 
 export interface Plot {
@@ -35,6 +37,7 @@ export function plot(host: HTMLElement, data: Lines, look: Look): Plot {
       height: HEIGHT,
       legend: { show: false },
       cursor: { drag: { setScale: false }, points: { size: POINT } },
+      hooks: { setCursor: [({ cursor }) => look.onPointed(cursor.idx ?? null)] },
       scales: look.ratio ? { y: { range: [0, 1] } } : {},
       series: [
         {},
@@ -45,6 +48,7 @@ export function plot(host: HTMLElement, data: Lines, look: Look): Plot {
           points: {
             show: false,
             size: POINT,
+            fill: () => colour(host, `--series-${(place % look.colours) + 1}`),
             filter: (chart: uPlot, series: number) => alone(chart.data[series] ?? []),
           },
         })),
@@ -53,7 +57,7 @@ export function plot(host: HTMLElement, data: Lines, look: Look): Plot {
         {
           ...axis(host),
           space: TIME_AXIS_SPACE,
-          values: (_, splits, __, ___, step) => splits.map((each) => moment(each, step)),
+          values: (_, splits, __, ___, step) => splits.map((each) => mark(each, step)),
         },
         {
           ...axis(host),

@@ -31,7 +31,15 @@ const CLOCK = new Intl.DateTimeFormat(language, {
 });
 const DAY_SECONDS = 86_400;
 
-/** A moment, in seconds since 1970, on an axis whose marks are `step` seconds apart. */
+/** A mark of an axis whose marks are `step` seconds apart; midnight is told by its day. */
+export function mark(seconds: number, step: number): string {
+  const date = new Date(seconds * 1000);
+  const midnight = date.getHours() === 0 && date.getMinutes() === 0;
+  return (step < DAY_SECONDS && !midnight ? CLOCK : DAY).format(date);
+}
+
+/** When a step that is so long began, both in seconds. */
 export function moment(seconds: number, step: number): string {
-  return (step < DAY_SECONDS ? CLOCK : DAY).format(seconds * 1000);
+  const day = DAY.format(seconds * 1000);
+  return step < DAY_SECONDS ? `${day}, ${CLOCK.format(seconds * 1000)}` : day;
 }

@@ -27,7 +27,6 @@ export const unblockLabel = (ip: string) => `Unblock port 25 of ${ip}`;
 export const unblockTitle = (ip: string) => `Unblock port 25 of ${ip}?`;
 export const unblockExplained = (ip: string) =>
   `${ip} can send mail again. Find what sent the spam and stop it first: the next block waits twice as long.`;
-export const unblocking = (ip: string) => `Port 25 of ${ip} is being unblocked.`;
 
 export const spamhaus = "Spamhaus";
 export const listed: Record<AntispamAddressListed, string> = {
@@ -48,7 +47,7 @@ export const lists: Record<AntispamAddressList, string> = {
 };
 export const delistings: Record<AntispamAddressDelisting, string> = {
   DELISTING_UNSPECIFIED: "",
-  ISP: "Only we can ask Spamhaus to end this: write to us.",
+  ISP: "Only we can ask Spamhaus to end this: write to us. Spamhaus says more:",
   SELF: "You can ask Spamhaus to end this yourself:",
   EXPIRES: "It ends by itself when the cause is gone. Spamhaus says more:",
 };

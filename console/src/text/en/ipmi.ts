@@ -23,7 +23,7 @@ export const untried = "The BMC was not asked yet";
 export const failing = "It fails so often that somebody should look after it. Write to us.";
 export const failures = (count: number) =>
   count === 1 ? "It did not answer once." : `It did not answer ${count} times in a row.`;
-export const lastSeen = "What you see below was last seen then. It may be otherwise now.";
+export const lastSeen = "What is below was seen when it last answered. It may be otherwise now.";
 
 export const power = "Power";
 export const powerLastSeen = "Power, last seen";
@@ -37,7 +37,10 @@ export const asked = "Asked";
 export const answered = "Last answered";
 export const never = "never";
 export const firmware = "Firmware of the BMC";
+export const maker = "Made by";
+export const makerNumber = (id: string) => `number ${id} at IANA`;
 export const product = "Product";
+export const productNumber = (id: string) => `number ${id} of its maker`;
 export const protocol = "Protocol";
 export const ipmiVersion = (version: string) => `version ${version}`;
 export const features = "It can";
