@@ -7,16 +7,18 @@ import { allPages } from "../api/pages";
 import type { IpmiEvent, ListIpmiSensorsResponse } from "../api/schema";
 
 const INTERVAL_MS = 60_000;
+/** Of what the API has at hand. */
+const SEEN_MS = 15_000;
 /** The oldest that the API gives. */
 const OLDEST_SECONDS = 3600;
 /** Of the event log at once: a BMC takes its time for each. */
 const EVENTS_PAGE = 100;
 
-/** What a server's BMC is, and whether it can be reached. */
+/** What a server's BMC is, its power, and whether it can be reached, as it was last seen: no BMC is asked. */
 export function useIpmi(hostname: string) {
   return useFreshQuery({
     queryKey: ["ipmi", hostname],
-    refetchInterval: INTERVAL_MS,
+    refetchInterval: SEEN_MS,
     queryFn: (query, signal) =>
       answer(
         api.GET("/servers/{hostname}/ipmi", { params: { path: { hostname }, query }, signal }),

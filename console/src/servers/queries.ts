@@ -39,16 +39,6 @@ export function useServer(hostname: string) {
   });
 }
 
-/** What its BMC says of its power, as the last regular check or command saw it: no BMC is asked. */
-export function usePower(hostname: string) {
-  return useQuery({
-    queryKey: [...keyOf(hostname), "power"],
-    refetchInterval: LOOK_MS,
-    queryFn: ({ signal }) =>
-      answer(api.GET("/servers/{hostname}/ipmi", { params: { path: { hostname } }, signal })),
-  });
-}
-
 /** Where a server stands with its rescue system. */
 export function useRescue(hostname: string) {
   return useQuery({

@@ -1,12 +1,13 @@
 import { HardDriveDownload, LifeBuoy, Power, RotateCw } from "lucide-preact";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { useIpmi } from "../ipmi/queries";
 import { Button } from "../parts/button";
 import { text } from "../text";
 import type { ActionProps } from "./action-dialog";
 import { InstallDialog } from "./install-dialog";
 import { PowerDialog } from "./power-dialog";
-import { usePower, useRescue } from "./queries";
+import { useRescue } from "./queries";
 import { RebootDialog } from "./reboot-dialog";
 import { EnterRescueDialog, ExitRescueDialog } from "./rescue-dialogs";
 
@@ -26,7 +27,7 @@ const ENTERABLE = new Set(["INACTIVE", "ENTER_FAILED", "EXIT_FAILED"]);
 /** What can be done with a server; each asks before it does anything. */
 export function ServerActions({ hostname, onOperation }: Props) {
   const [dialog, setDialog] = useState<{ Shown: Dialog } | null>(null);
-  const power = usePower(hostname).data?.power?.state;
+  const power = useIpmi(hostname).query.data?.power?.state;
   const rescue = useRescue(hostname).data?.state ?? "INACTIVE";
   const open = (Shown: Dialog) => () => setDialog({ Shown });
   const Shown = dialog?.Shown;

@@ -1,10 +1,10 @@
 import type { Ipmi, PowerState, Server } from "../api/schema";
+import { useIpmi } from "../ipmi/queries";
 import { Answered } from "../parts/answered";
 import { Badge, type Tone } from "../parts/badge";
 import { Section } from "../parts/section";
 import { Time } from "../parts/time";
 import { text } from "../text";
-import { usePower } from "./queries";
 
 const TONES: Record<PowerState, Tone> = {
   STATE_UNSPECIFIED: "neutral",
@@ -15,13 +15,13 @@ const TONES: Record<PowerState, Tone> = {
 
 /** What a server is, and how it is just now. */
 export function StateSection({ server }: { server: Server }) {
-  const power = usePower(server.hostname);
+  const ipmi = useIpmi(server.hostname).query;
   return (
     <Section title={text.servers.state}>
       <dl class="facts">
         <dt>{text.servers.power}</dt>
         <dd>
-          <Answered query={power}>{(ipmi) => <PowerSeen ipmi={ipmi} />}</Answered>
+          <Answered query={ipmi}>{(known) => <PowerSeen ipmi={known} />}</Answered>
         </dd>
         {server.netboot && <Boot netboot={server.netboot} />}
         <dt>{text.servers.addresses}</dt>
