@@ -7,6 +7,7 @@ import { Notice } from "../parts/notice";
 import { Password } from "../parts/password";
 import { Refusal } from "../parts/refusal";
 import { text } from "../text";
+import { ProviderButton } from "./provider-button";
 import { useSignIn } from "./session";
 import { useWait } from "./wait";
 
@@ -81,6 +82,7 @@ export function SignInForm({ email: known = "", onSignedIn }: Props) {
           {wait > 0 ? text.retryIn(wait) : text.signIn.signIn}
         </Button>
       </form>
+      <ProviderButton leaves={known !== ""} />
     </>
   );
 }
