@@ -82,7 +82,7 @@ class Seen:
     def said(self, message: ConsoleMessage) -> None:
         """Called with what the console shows: a violation of the page's CSP is an error there."""
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
 
 
 def watch(page: Page) -> Seen:
