@@ -24,7 +24,7 @@ CONSOLE := $(shell find console -name node_modules -prune -o -type f ! -name sch
 STATIC := console edge/docs
 NPM := tests/browser tests/contract/redocly tests/integration/oidc tests/integration/openapi
 
-.PHONY: help up lab down test faults fuzz compose lint format gen golden bench lock
+.PHONY: help up lab pictures down test faults fuzz compose lint format gen golden bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,11 +40,15 @@ lab: DEBIAN := $(MACHINES)
 lab: .venv/.installed gen/descriptor.binpb debian ## Add NODES=1 machine in QEMU to a running `make up`
 	@exec python -m lab.machines --nodes $(or $(NODES),1) $(UP)
 
+pictures: DEBIAN := chromium
+pictures: .venv/.installed debian ## Take pictures of the console of a running `make up`
+	python -m lab.pictures
+
 down: ## Stop a running `make up` and forget its databases, secrets and logs
 	@python3 -m lab.down
 
 test: .venv/.installed edge/static/openapi.json debian $(NPM:%=%/node_modules/.installed) ## Install what the tests need and run them
-	python -m pytest -n 2 --dist loadfile $(TESTS)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 faults: .venv/.installed gen/descriptor.binpb debian ## Kill processes and lose datagrams, 25 times as often as the tests
 	FAULT_SCALE=25 python -m pytest -q tests/fault

@@ -5,7 +5,7 @@ import { AccountPage } from "./account/account-page";
 import { newQueryClient } from "./api/queries";
 import type { Session } from "./api/schema";
 import { AuditPage } from "./audit/audit-page";
-import { KeysPage } from "./keys/keys-page";
+import { KeysPlace } from "./keys/keys-place";
 import { Answered } from "./parts/answered";
 import { ServerPage } from "./servers/server-page";
 import { ServersPage } from "./servers/servers-page";
@@ -92,7 +92,7 @@ function Pages() {
       <Route path="/servers/:hostname">
         {({ hostname }) => <ServerPage key={hostname} hostname={hostname} />}
       </Route>
-      <Route path="/keys" component={KeysPage} />
+      <Route path="/keys/*?" component={KeysPlace} />
       <Route path="/audit" component={AuditPage} />
       <Route path="/account" component={AccountPage} />
       <Route>

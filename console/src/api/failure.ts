@@ -21,6 +21,11 @@ export class Failure extends Error {
     this.httpStatus = said.httpStatus ?? 0;
   }
 
+  /** Whether it is no fault: the provider does not offer it here. */
+  get notOffered(): boolean {
+    return this.reason === "NOT_SET_UP" || this.reason === "NOT_IMPLEMENTED";
+  }
+
   /** Whether the same call may be answered in a moment. */
   get passing(): boolean {
     return this.httpStatus === 0 || this.httpStatus === 429 || this.httpStatus >= 502;

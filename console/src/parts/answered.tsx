@@ -1,5 +1,6 @@
 import type { UseQueryResult } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
+import { Failure } from "../api/failure";
 import { text } from "../text";
 import { Button } from "./button";
 import { Refusal } from "./refusal";
@@ -11,6 +12,9 @@ interface Props<Data> {
 
 /** What a call answered: until it has, that it has not; when it fails, why, and what was known before. */
 export function Answered<Data>({ query, children }: Props<Data>) {
+  if (query.error instanceof Failure && query.error.notOffered) {
+    return <p class="muted">{text.notOffered}</p>;
+  }
   return (
     <>
       {query.isError && (

@@ -8,7 +8,7 @@ export function Refusal({ error }: { error: Error | null }) {
   const failure = error instanceof Failure ? error : null;
   const message = failure?.message || (failure ? text.unanswered : text.broken);
   return (
-    <Notice kind="bad">
+    <Notice kind={failure?.notOffered ? "info" : "bad"}>
       <p>{message}</p>
       {failure && failure.fields.length > 0 && (
         <ul>

@@ -14,11 +14,11 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
 
 /** A moment (RFC 3339) as how long ago, or how long until, with the exact time on hovering. */
 export function Time({ at }: { at: string }) {
-  const now = useNow();
+  useTicks();
   const moment = new Date(at);
   return (
     <time dateTime={at} title={EXACT.format(moment)}>
-      {distance((moment.getTime() - now) / 1000)}
+      {distance((moment.getTime() - Date.now()) / 1000)}
     </time>
   );
 }
@@ -36,11 +36,11 @@ export function distance(seconds: number): string {
 
 const REFRESH_MS = 10_000;
 
-function useNow(): number {
-  const [now, setNow] = useState(Date.now());
+/** Draws again and again, since what is drawn tells how long ago something was. */
+function useTicks(): void {
+  const [, setTicks] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), REFRESH_MS);
+    const timer = setInterval(() => setTicks((ticks) => ticks + 1), REFRESH_MS);
     return () => clearInterval(timer);
   }, []);
-  return now;
 }

@@ -1,20 +1,111 @@
+import { useQueryClient } from "@tanstack/preact-query";
+import { ChevronLeft } from "lucide-preact";
+import { useEffect, useState } from "preact/hooks";
+import { Link } from "wouter-preact";
 import { AntihackSection } from "../antihack/antihack-section";
 import { AntispamSection } from "../antispam/antispam-section";
+import type { Server } from "../api/schema";
 import { IpmiSection } from "../ipmi/ipmi-section";
 import { IpsSection } from "../ips/ips-section";
 import { MonitoringSection } from "../monitoring/monitoring-section";
+import { OperationProgress } from "../operations/operation-progress";
+import { OperationsSection } from "../operations/operations-section";
+import { Answered } from "../parts/answered";
+import { Button } from "../parts/button";
+import { useMayChange } from "../session/session";
 import { Page } from "../shell/page";
+import { text } from "../text";
+import { InstallSection } from "./install-section";
+import { refreshServer, useServer } from "./queries";
+import { RescueSection } from "./rescue-section";
+import { ServerActions } from "./server-actions";
+import { StateSection } from "./state-section";
 
+/** One server: how it is, what is going on, and what can be done with it. */
 export function ServerPage({ hostname }: { hostname: string }) {
+  const server = useServer(hostname);
+  const [followed, setFollowed] = useState("");
+  const mayChange = useMayChange();
+
+  // Whoever asked for it: what holds the server is shown, and its end stays until it is put away.
+  const current = server.data?.current_operation;
+  useEffect(() => {
+    if (current) setFollowed(current);
+  }, [current]);
+
   return (
-    <Page title={hostname}>
-      <div class="sections">
-        <IpsSection hostname={hostname} />
-        <IpmiSection hostname={hostname} />
-        <MonitoringSection hostname={hostname} />
-        <AntihackSection hostname={hostname} />
-        <AntispamSection hostname={hostname} />
-      </div>
+    <Page
+      title={hostname}
+      actions={
+        server.data && mayChange && <ServerActions hostname={hostname} onOperation={setFollowed} />
+      }
+    >
+      <p class="back">
+        <Link href="/servers">
+          <ChevronLeft aria-hidden="true" /> {text.servers.allServers}
+        </Link>
+      </p>
+      <Answered query={server}>
+        {(known) => (
+          <div class="sections">
+            {followed && (
+              <Followed
+                key={followed}
+                name={followed}
+                hostname={hostname}
+                onHide={() => setFollowed("")}
+              />
+            )}
+            <Sections server={known} />
+          </div>
+        )}
+      </Answered>
     </Page>
+  );
+}
+
+interface FollowedProps {
+  name: string;
+  hostname: string;
+  onHide: () => void;
+}
+
+function Followed({ name, hostname, onHide }: FollowedProps) {
+  const client = useQueryClient();
+  const [ended, setEnded] = useState(false);
+  return (
+    <div class="card followed">
+      <OperationProgress
+        name={name}
+        onEnd={() => {
+          setEnded(true);
+          void refreshServer(client, hostname);
+        }}
+      />
+      {ended && (
+        <Button look="quiet" onClick={onHide}>
+          {text.operations.dismiss}
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function Sections({ server }: { server: Server }) {
+  const { hostname } = server;
+  return (
+    <>
+      <div class="overview">
+        <StateSection server={server} />
+        <RescueSection hostname={hostname} address={server.ips[0] ?? ""} />
+      </div>
+      <InstallSection hostname={hostname} />
+      <OperationsSection hostname={hostname} />
+      <IpsSection hostname={hostname} />
+      <IpmiSection hostname={hostname} />
+      <MonitoringSection hostname={hostname} />
+      <AntihackSection hostname={hostname} />
+      <AntispamSection hostname={hostname} />
+    </>
   );
 }

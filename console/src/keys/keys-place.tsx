@@ -1,0 +1,51 @@
+import { useEffect, useState } from "preact/hooks";
+import { Redirect, Route, Switch, useLocation } from "wouter-preact";
+import { KeyFormPage } from "./key-form-page";
+import { KeysPage } from "./keys-page";
+import { type Made, SecretPage } from "./secret-page";
+
+const CREATED = "/keys/created";
+
+/**
+ * The pages about keys.
+ *
+ * A secret is kept here and nowhere else: not in the address, the history or a storage. It is gone
+ * as soon as its page is left, however that happens.
+ */
+export function KeysPlace() {
+  const [location, navigate] = useLocation();
+  const [made, setMade] = useState<Made | null>(null);
+
+  useEffect(() => {
+    if (location !== CREATED) setMade(null);
+  }, [location]);
+
+  useEffect(() => {
+    // A page that was left whole may be kept by the browser, and come back.
+    const forget = () => setMade(null);
+    addEventListener("pagehide", forget);
+    return () => removeEventListener("pagehide", forget);
+  }, []);
+
+  function show(fresh: Made, options?: { replace: boolean }): void {
+    setMade(fresh);
+    navigate(CREATED, options);
+  }
+
+  return (
+    <Switch>
+      <Route path="/keys">
+        <KeysPage onMade={show} />
+      </Route>
+      <Route path="/keys/new">
+        <KeyFormPage onMade={(fresh) => show(fresh, { replace: true })} />
+      </Route>
+      <Route path={CREATED}>
+        {made ? <SecretPage made={made} /> : <Redirect to="/keys" replace />}
+      </Route>
+      <Route>
+        <Redirect to="/keys" replace />
+      </Route>
+    </Switch>
+  );
+}
