@@ -24,6 +24,7 @@ PAGES = {
     "/servers": "Servers",
     "/servers/{hostname}": "{hostname}",
     "/keys": "API keys",
+    "/keys/new": "Generate API key",
     "/audit": "Audit",
     "/audit?outcome=REFUSED": "Audit",
     "/account": "Account",
