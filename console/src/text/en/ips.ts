@@ -20,9 +20,9 @@ export const gateway = (ip: string) => `gateway ${ip}`;
 export const ptr = "PTR";
 export const noPtr = "no PTR record";
 export const ptrUnknown = "PTR record not known: the DNS server did not answer, or none is set up";
-export const changePtr = (ip: string) => `Change the PTR record of ${ip}`;
+export const changePtr = (ip: string) => `Change PTR of ${ip}`;
 export const changePtrShort = "Change PTR";
-export const setPtr = (ip: string) => `Set the PTR record of ${ip}`;
+export const setPtr = (ip: string) => `Set PTR of ${ip}`;
 export const setPtrShort = "Set PTR";
 export const ptrTitle = (ip: string) => `PTR record of ${ip}`;
 export const ptrExplained =
