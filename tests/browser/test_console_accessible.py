@@ -69,7 +69,6 @@ def each_page(page: Page, pages: dict[str, str]) -> Iterator[str]:
     for address, heading in pages.items():
         page.goto(address)
         expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
-        page.wait_for_load_state("networkidle")
         expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
         yield address
 

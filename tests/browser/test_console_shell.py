@@ -5,8 +5,17 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.conftest import PHONE, complaints, fill_in, open_console, person, sign_in, watch
-from tests.integration.conftest import System
+from tests.browser.conftest import (
+    PHONE,
+    SECONDS,
+    complaints,
+    fill_in,
+    open_console,
+    person,
+    sign_in,
+    watch,
+)
+from tests.integration.conftest import System, eventually
 
 
 def api_is_cut(page: Page) -> None:
@@ -128,12 +137,12 @@ def test_when_the_api_is_down_that_is_told_with_what_was_known_until_it_is_back(
 
 def run_until(page: Page, place: Locator, *, gone: bool = False) -> None:
     """Lets the page's time pass until something is there, or not any more."""
-    for _ in range(60):
+
+    def as_wanted() -> bool:
         page.clock.run_for(1_000)
-        page.wait_for_load_state("networkidle")
-        if place.is_hidden() == gone:
-            return
-    raise AssertionError(f"{place} {'stays' if gone else 'does not come'}")
+        return place.is_hidden() == gone
+
+    eventually(as_wanted, SECONDS)
 
 
 def test_a_page_that_was_never_loaded_comes_when_the_api_is_back(
