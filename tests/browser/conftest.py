@@ -32,6 +32,7 @@ SECONDS = 30
 expect.set_options(timeout=SECONDS * 1000)
 
 _NUMBERS = itertools.count()
+_NO_OTHER_HOST = ("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",)
 _AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -53,7 +54,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", *_NO_OTHER_HOST]
         )
         yield chromium
         chromium.close()
@@ -81,7 +82,7 @@ class Seen:
     def said(self, message: ConsoleMessage) -> None:
         """Called with what the console shows: a violation of the page's CSP is an error there."""
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
 
 
 def watch(page: Page) -> Seen:

@@ -1,5 +1,7 @@
 """What a person does about the own user in the console."""
 
+from typing import Any
+
 import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -77,7 +79,7 @@ def test_a_password_is_changed_and_what_is_wrong_is_told_at_its_field(
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_a_second_factor_is_set_up_used_and_removed(
-    system: System, browser: Browser, size: dict[str, int]
+    system: System, browser: Browser, size: Any
 ) -> None:
     who = person(system)
     context = browser.new_context(viewport=size, permissions=["clipboard-read", "clipboard-write"])

@@ -210,7 +210,10 @@ def prepared() -> Prepared:
 
 @contextmanager
 def running(
-    folder: Path, settings: Mapping[str, str] | None = None, **options: Any
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    ports: Ports | None = None,
+    **options: Any,
 ) -> Iterator[System]:
     """A system of its own, which runs inside, with further settings and options of its stack."""
     ca.make(folder / "redfish" / "tls")
@@ -220,7 +223,7 @@ def running(
     if copied:
         shutil.copytree(prepared().run, folder / "run")
     with (
-        Stack(folder / "run", Ports.free(), given, prepared=copied, **options) as stack,
+        Stack(folder / "run", ports or Ports.free(), given, prepared=copied, **options) as stack,
         ExitStack() as exits,
         grpc.insecure_channel(f"127.0.0.1:{stack.ports.public}") as channel,
     ):

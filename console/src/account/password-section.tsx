@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { fieldErrors } from "../api/field-errors";
 import { Button } from "../parts/button";
 import { Notice } from "../parts/notice";
 import { Password } from "../parts/password";
@@ -6,8 +7,8 @@ import { Refusal } from "../parts/refusal";
 import { Section } from "../parts/section";
 import { useSession } from "../session/session";
 import { text } from "../text";
+import { isNotProven } from "./proof";
 import { useChangePassword } from "./queries";
-import { isNotProven, otherwise, wrongField } from "./wrong";
 
 const SHORTEST = 12;
 
@@ -18,6 +19,8 @@ export function PasswordSection() {
   const [fresh, setFresh] = useState("");
   const [tooShort, setTooShort] = useState(false);
   const change = useChangePassword();
+  const errors = fieldErrors(change.error, ["new_password"]);
+  const notProven = isNotProven(change.error);
 
   function submit(event: Event): void {
     event.preventDefault();
@@ -44,7 +47,7 @@ export function PasswordSection() {
         <Password
           label={text.account.presentPassword}
           input={{ autocomplete: "current-password" }}
-          error={isNotProven(change.error) ? text.account.passwordWrong : ""}
+          error={notProven ? text.account.passwordWrong : ""}
           value={password}
           onValue={setPassword}
         />
@@ -52,15 +55,11 @@ export function PasswordSection() {
           label={text.account.newPassword}
           hint={text.account.passwordHint(SHORTEST)}
           input={{ autocomplete: "new-password" }}
-          error={
-            tooShort
-              ? text.account.passwordShort(SHORTEST)
-              : wrongField(change.error, "new_password")
-          }
+          error={tooShort ? text.account.passwordShort(SHORTEST) : errors.said("new_password")}
           value={fresh}
           onValue={setFresh}
         />
-        <Refusal error={otherwise(change.error)} />
+        <Refusal error={notProven ? null : errors.rest} />
         {change.isSuccess && <Notice kind="good">{text.account.passwordChanged}</Notice>}
         <Button type="submit" busy={change.isPending}>
           {text.account.changePassword}

@@ -6,8 +6,8 @@ import { Notice } from "../parts/notice";
 import { Password } from "../parts/password";
 import { Refusal } from "../parts/refusal";
 import { text } from "../text";
+import { isNotProven } from "./proof";
 import { useRemoveSecondFactor } from "./queries";
-import { isNotProven, otherwise } from "./wrong";
 
 /** Takes the second factor off, for who has both factors. */
 export function RemoveSecondFactor({ onDone }: { onDone: () => void }) {
@@ -55,8 +55,11 @@ export function RemoveSecondFactor({ onDone }: { onDone: () => void }) {
             maxLength: 32,
           }}
         />
-        {isNotProven(remove.error) && <Notice kind="bad">{text.account.notProven}</Notice>}
-        <Refusal error={otherwise(remove.error)} />
+        {isNotProven(remove.error) ? (
+          <Notice kind="bad">{text.account.notProven}</Notice>
+        ) : (
+          <Refusal error={remove.error} />
+        )}
       </form>
     </Dialog>
   );

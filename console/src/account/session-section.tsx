@@ -22,6 +22,8 @@ export function SessionSection() {
         <dd>{user.account}</dd>
         <dt>{text.account.role}</dt>
         <dd>{text.account.roles[user.role]}</dd>
+        <dt>{text.account.address}</dt>
+        <dd>{session.address}</dd>
         {begun && (
           <>
             <dt>{text.account.begun}</dt>

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { fieldErrors } from "../api/field-errors";
 import type { BeginSecondFactorResponse } from "../api/schema";
 import { Button } from "../parts/button";
 import { Copy } from "../parts/copy";
@@ -8,9 +9,9 @@ import { Notice } from "../parts/notice";
 import { Password } from "../parts/password";
 import { Refusal } from "../parts/refusal";
 import { text } from "../text";
+import { isNotProven } from "./proof";
 import { QrCode } from "./qr-code";
 import { useBeginSecondFactor, useConfirmSecondFactor } from "./queries";
-import { isNotProven, otherwise, wrongField } from "./wrong";
 
 interface Props {
   onDone: () => void;
@@ -31,6 +32,7 @@ export function SetUpSecondFactor({ onDone }: Props) {
 function Begin({ onBegun }: { onBegun: (begun: BeginSecondFactorResponse) => void }) {
   const [password, setPassword] = useState("");
   const begin = useBeginSecondFactor();
+  const notProven = isNotProven(begin.error);
 
   function submit(event: Event): void {
     event.preventDefault();
@@ -43,11 +45,11 @@ function Begin({ onBegun }: { onBegun: (begun: BeginSecondFactorResponse) => voi
       <Password
         label={text.account.yourPassword}
         input={{ autocomplete: "current-password", autoFocus: true }}
-        error={isNotProven(begin.error) ? text.account.passwordWrong : ""}
+        error={notProven ? text.account.passwordWrong : ""}
         value={password}
         onValue={setPassword}
       />
-      <Refusal error={otherwise(begin.error)} />
+      <Refusal error={notProven ? null : begin.error} />
       <Button type="submit" look="primary" busy={begin.isPending}>
         {text.account.goOn}
       </Button>
@@ -63,6 +65,7 @@ interface ConfirmProps {
 function Confirm({ begun: { secret, uri }, onConfirmed }: ConfirmProps) {
   const [code, setCode] = useState("");
   const confirm = useConfirmSecondFactor();
+  const errors = fieldErrors(confirm.error, ["code"]);
 
   function submit(event: Event): void {
     event.preventDefault();
@@ -89,7 +92,7 @@ function Confirm({ begun: { secret, uri }, onConfirmed }: ConfirmProps) {
       <Input
         label={text.account.code}
         hint={text.account.codeHint}
-        error={wrongField(confirm.error, "code") && text.account.codeWrong}
+        error={errors.said("code") && text.account.codeWrong}
         value={code}
         onValue={setCode}
         input={{
@@ -99,7 +102,7 @@ function Confirm({ begun: { secret, uri }, onConfirmed }: ConfirmProps) {
           maxLength: 8,
         }}
       />
-      <Refusal error={otherwise(confirm.error)} />
+      <Refusal error={errors.rest} />
       <Button type="submit" look="primary" busy={confirm.isPending}>
         {text.account.confirm}
       </Button>

@@ -1,7 +1,7 @@
 import type { AuditRecord } from "../api/schema";
+import { useKeys } from "../keys/queries";
 import { useSession } from "../session/session";
 import { text } from "../text";
-import { useKeyLabels } from "./queries";
 
 /** "/package.Service/Method" in words. */
 export function methodInWords(path: string): string {
@@ -16,14 +16,14 @@ export function methodInWords(path: string): string {
 /** Tells who did what is recorded. */
 export function useWho(): (record: AuditRecord) => string {
   const me = useSession().data?.user;
-  const labels = useKeyLabels().data;
+  const keys = useKeys().data;
   return ({ audience, subject }) => {
     const mine = me !== undefined && subject === me.id;
     // Somebody who signs in and is refused need not be who it is about.
     if (mine && audience === "SESSION") return text.audit.you;
     switch (audience) {
       case "CUSTOMER":
-        return text.audit.key(labels?.get(subject) || subject);
+        return text.audit.key(keys?.find(({ id }) => id === subject)?.label || subject);
       case "SESSION":
         return text.audit.person(subject);
       case "NOC":

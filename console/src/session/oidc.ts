@@ -1,6 +1,6 @@
 /** Signing in with the OpenID Connect provider of an organisation: there, and back. */
 
-import { useMutation } from "@tanstack/preact-query";
+import { useMutation, useQuery } from "@tanstack/preact-query";
 import { answer, api } from "../api/client";
 import type { LoginWithOidcRequest, Session } from "../api/schema";
 import { tellOtherTabs } from "./other-tabs";
@@ -16,6 +16,16 @@ interface Begun {
 
 /** What the provider sent the browser back with. `refused`: why not, a code of RFC 6749, 4.1.2.1. */
 export type Back = { form: LoginWithOidcRequest } | { refused: string } | { lost: true };
+
+/** Whether the API knows the provider of an organisation. */
+export function useProviderKnown(): boolean {
+  const options = useQuery({
+    queryKey: ["sign-in-options"],
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: ({ signal }) => answer(api.GET("/auth/options", { signal })),
+  });
+  return options.data?.oidc ?? false;
+}
 
 /** Sends the browser to the provider. Fails with NOT_SET_UP. */
 export function useLeaveForProvider() {

@@ -7,6 +7,7 @@ import { Notice } from "../parts/notice";
 import { Password } from "../parts/password";
 import { Refusal } from "../parts/refusal";
 import { text } from "../text";
+import { ProviderButton } from "./provider-button";
 import { useSignIn } from "./session";
 import { useWait } from "./wait";
 
@@ -39,47 +40,50 @@ export function SignInForm({ email: known = "", onSignedIn }: Props) {
   }
 
   return (
-    <form class="sign-in-form" onSubmit={submit}>
-      <Input
-        label={text.signIn.email}
-        value={email}
-        onValue={setEmail}
-        input={{
-          type: "email",
-          autocomplete: "username",
-          required: true,
-          maxLength: 254,
-          autoFocus: known === "",
-        }}
-      />
-      <Password
-        label={text.signIn.password}
-        input={{ autocomplete: "current-password", autoFocus: known !== "" }}
-        value={password}
-        onValue={setPassword}
-      />
-      {withCode && (
-        <div ref={codeField}>
-          <Input
-            label={text.signIn.code}
-            hint={text.signIn.codeHint}
-            value={code}
-            onValue={setCode}
-            input={{
-              autocomplete: "one-time-code",
-              autocapitalize: "none",
-              spellcheck: false,
-              required: true,
-              maxLength: 32,
-            }}
-          />
-        </div>
-      )}
-      <WhyNot error={signIn.error} />
-      <Button type="submit" look="primary" busy={signIn.isPending} disabled={wait > 0}>
-        {wait > 0 ? text.retryIn(wait) : text.signIn.signIn}
-      </Button>
-    </form>
+    <>
+      <form class="sign-in-form" onSubmit={submit}>
+        <Input
+          label={text.signIn.email}
+          value={email}
+          onValue={setEmail}
+          input={{
+            type: "email",
+            autocomplete: "username",
+            required: true,
+            maxLength: 254,
+            autoFocus: known === "",
+          }}
+        />
+        <Password
+          label={text.signIn.password}
+          input={{ autocomplete: "current-password", autoFocus: known !== "" }}
+          value={password}
+          onValue={setPassword}
+        />
+        {withCode && (
+          <div ref={codeField}>
+            <Input
+              label={text.signIn.code}
+              hint={text.signIn.codeHint}
+              value={code}
+              onValue={setCode}
+              input={{
+                autocomplete: "one-time-code",
+                autocapitalize: "none",
+                spellcheck: false,
+                required: true,
+                maxLength: 32,
+              }}
+            />
+          </div>
+        )}
+        <WhyNot error={signIn.error} />
+        <Button type="submit" look="primary" busy={signIn.isPending} disabled={wait > 0}>
+          {wait > 0 ? text.retryIn(wait) : text.signIn.signIn}
+        </Button>
+      </form>
+      <ProviderButton leaves={known !== ""} />
+    </>
   );
 }
 

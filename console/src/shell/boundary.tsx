@@ -17,6 +17,13 @@ interface State {
 export class Boundary extends Component<Props, State> {
   override state: State = { broken: null };
 
+  static override getDerivedStateFromProps(
+    { path }: Props,
+    { broken }: State,
+  ): Partial<State> | null {
+    return broken === null || broken === path ? null : { broken: null };
+  }
+
   override componentDidCatch(error: unknown): void {
     this.setState({ broken: this.props.path });
     // For whoever looks into the browser's console.
@@ -24,7 +31,10 @@ export class Boundary extends Component<Props, State> {
   }
 
   override render() {
-    const { path, children } = this.props;
-    return this.state.broken === path ? <Notice kind="bad">{text.broken}</Notice> : children;
+    return this.state.broken === null ? (
+      this.props.children
+    ) : (
+      <Notice kind="bad">{text.broken}</Notice>
+    );
   }
 }

@@ -50,7 +50,6 @@ export const accepted = "Accepted";
 /** What can be done, by the name of its method. */
 export const methods: Record<string, string> = {
   AttachConsole: "Attach to the serial console",
-  BeginOidcLogin: "Begin to sign in with the organisation",
   BeginSecondFactor: "Begin to set up a second factor",
   CancelInstall: "Cancel install",
   CancelOperation: "Cancel operation",
