@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from lab.stack import ROOT
 
@@ -54,7 +54,7 @@ def main() -> int:
                 page.goto(f"{env['F2H_URL']}/console/#{place}")
                 page.get_by_role("heading", level=1).wait_for()
                 page.wait_for_load_state("networkidle")
-                page.wait_for_function("!document.querySelector('.waiting')")
+                expect(page.locator(".waiting")).to_have_count(0, timeout=30_000)
                 if _take(page, folder / f"{name}-{width}-{theme}.png") > width:
                     too_wide.append(f"{place} at {width} px")
         chromium.close()

@@ -222,6 +222,21 @@ def test_more_networks_than_a_key_takes_are_named(
     expect(page.get_by_role("alert")).to_have_text("101 networks are too many: a key takes 100.")
 
 
+def test_a_key_that_could_not_follow_its_own_reboot_is_offered_what_it_lacks(
+    system: System, browser: Browser, bmc: IpmiSim
+) -> None:
+    hostname = system.server(bmc)
+    page = open_form(browser, system, person(system))
+    service(page, hostname).check()
+    offer = page.get_by_role("button", name="Tick it as well")
+    page.get_by_label("Monitoring data").check()
+    expect(offer).to_have_count(0)
+    page.get_by_label("Reboot server").check()
+    offer.click()
+    expect(page.get_by_label("Server / netboot details (GET /servers/{host})")).to_be_checked()
+    expect(offer).to_have_count(0)
+
+
 def test_creating_twice_at_once_makes_one_key(system: System, browser: Browser) -> None:
     system.server(system.bmc(), account="twice")
     page = open_form(browser, system, person(system, account="twice"))

@@ -373,6 +373,17 @@ def test_an_install_wants_the_hostname_typed_and_its_progress_and_failure_are_sh
     assert complaints(visit.seen) == []
 
 
+def test_a_part_of_the_page_is_jumped_to(system: System, bmc: IpmiSim, browser: Browser) -> None:
+    visit = Visit.of(browser, system, system.server(bmc), size=PHONE)
+    heading = visit.page.get_by_role("heading", name="Monitoring", exact=True)
+    expect(heading).not_to_be_in_viewport()
+    visit.page.get_by_role("navigation", name="On this page").get_by_text("Monitoring").click()
+    expect(heading).to_be_in_viewport()
+    # Where one is, is still the server's page.
+    visit.page.reload()
+    expect(visit.page.get_by_role("heading", name=visit.hostname, level=1)).to_be_visible()
+
+
 def test_servers_are_found_and_what_goes_on_is_seen_in_the_list(
     system: System, browser: Browser
 ) -> None:

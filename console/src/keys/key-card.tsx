@@ -74,17 +74,21 @@ export function KeyCard({ apiKey: key, labels, onAsk }: Props) {
       <dl class="facts">
         <dt>{text.keys.created}</dt>
         <dd>{key.create_time && <Time at={key.create_time} />}</dd>
-        <dt>{key.state === "EXPIRED" ? text.keys.expired : text.keys.expires}</dt>
-        <dd>
-          {key.expire_time ? (
-            <>
-              <Time at={key.expire_time} />
-              <span class="small muted">{exactTime(key.expire_time)}</span>
-            </>
-          ) : (
-            text.keys.never
-          )}
-        </dd>
+        {!key.revoke_time && (
+          <>
+            <dt>{key.state === "EXPIRED" ? text.keys.expired : text.keys.expires}</dt>
+            <dd>
+              {key.expire_time ? (
+                <>
+                  <Time at={key.expire_time} />
+                  <span class="small muted">{exactTime(key.expire_time)}</span>
+                </>
+              ) : (
+                text.keys.never
+              )}
+            </dd>
+          </>
+        )}
         {key.revoke_time && (
           <>
             <dt>{text.keys.revoked}</dt>

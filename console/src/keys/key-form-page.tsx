@@ -19,6 +19,19 @@ import { NotMade } from "./not-made";
 import { useCapabilities, useCreateKey } from "./queries";
 import type { Made } from "./secret-page";
 
+/** What a key has to hold to see how far an operation is. */
+const FOLLOWING = "server.details";
+
+/** What begins operations. Whoever asks for a reboot wants to know whether it was one. */
+const FOLLOWED = new Set([
+  "server.reboot",
+  "server.power",
+  "rescue.enter",
+  "rescue.exit",
+  "install.start",
+  "ip.manage",
+]);
+
 const FIELDS = ["label", "servers", "cidrs", "capabilities", "expire_time", "no_expiry"];
 
 /** The form "Generate API key". */
@@ -72,6 +85,8 @@ function KeyForm({ servers, capabilities, onMade }: Props) {
     expiry: isPossible(expiry, Date.now()) ? "" : text.keys.lastDayWrong,
   };
   const refused = fieldErrors(create.error, FIELDS);
+  const details = capabilities.find(({ id }) => id === FOLLOWING);
+  const unfollowed = capabilities.find(({ id }) => FOLLOWED.has(id) && may.has(id));
 
   useEffect(() => {
     if (tries > 0) focusFirstWrong(form.current);
@@ -142,6 +157,14 @@ function KeyForm({ servers, capabilities, onMade }: Props) {
           ticked={may}
           onTicked={changed(setMay)}
         />
+        {details && unfollowed && !may.has(FOLLOWING) && (
+          <Notice kind="info">
+            <p>{text.keys.cannotFollow(unfollowed.label, details.label)}</p>
+            <Button onClick={() => setMay(new Set([...may, FOLLOWING]))}>
+              {text.keys.tickAsWell}
+            </Button>
+          </Notice>
+        )}
       </div>
       <ExpiryField
         expiry={expiry}

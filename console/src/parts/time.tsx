@@ -3,9 +3,9 @@ import { language } from "../text";
 
 const EXACT = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long" });
 const AGO = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+/** Units and their seconds. Months are too coarse for what lives 90 days. */
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", 31_536_000],
-  ["month", 2_592_000],
   ["day", 86_400],
   ["hour", 3600],
   ["minute", 60],
@@ -31,7 +31,7 @@ export function exactTime(at: string): string {
 /** So many seconds from now, before it when negative, in words. */
 export function distance(seconds: number): string {
   const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  return AGO.format(Math.trunc(seconds / size), unit);
+  return AGO.format(Math.round(seconds / size), unit);
 }
 
 const REFRESH_MS = 10_000;

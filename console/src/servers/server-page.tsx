@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/preact-query";
 import { ChevronLeft } from "lucide-preact";
-import { useEffect, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { AntihackSection } from "../antihack/antihack-section";
 import { AntispamSection } from "../antispam/antispam-section";
@@ -91,6 +92,12 @@ function Followed({ name, hostname, onHide }: FollowedProps) {
   );
 }
 
+interface Part {
+  title: string;
+  content: ComponentChildren;
+}
+
+/** What one comes for stands before what one looks at. */
 function Sections({ server }: { server: Server }) {
   const { hostname } = server;
   return (
@@ -99,13 +106,57 @@ function Sections({ server }: { server: Server }) {
         <StateSection server={server} />
         <RescueSection hostname={hostname} address={server.ips[0] ?? ""} />
       </div>
-      <InstallSection hostname={hostname} />
-      <OperationsSection hostname={hostname} />
-      <IpsSection hostname={hostname} />
-      <IpmiSection hostname={hostname} />
-      <MonitoringSection hostname={hostname} />
-      <AntihackSection hostname={hostname} />
-      <AntispamSection hostname={hostname} />
+      <Parts
+        hostname={hostname}
+        parts={[
+          {
+            title: text.operations.title,
+            content: <OperationsSection hostname={hostname} />,
+          },
+          { title: text.ips.title, content: <IpsSection hostname={hostname} /> },
+          { title: text.antihack.title, content: <AntihackSection hostname={hostname} /> },
+          { title: text.antispam.title, content: <AntispamSection hostname={hostname} /> },
+          { title: text.ipmi.title, content: <IpmiSection hostname={hostname} /> },
+          { title: text.monitoring.title, content: <MonitoringSection hostname={hostname} /> },
+          { title: text.servers.installTitle, content: <InstallSection hostname={hostname} /> },
+        ]}
+      />
+    </>
+  );
+}
+
+/** Parts of a long page, and the way to each. */
+function Parts({ hostname, parts }: { hostname: string; parts: Part[] }) {
+  const places = useRef<(HTMLElement | null)[]>([]);
+
+  /** The fragment of the address says on which page one is: it cannot name a part of it as well. */
+  function jump(event: Event, index: number): void {
+    event.preventDefault();
+    places.current[index]?.scrollIntoView();
+    places.current[index]?.focus({ preventScroll: true });
+  }
+
+  return (
+    <>
+      <nav class="jump" aria-label={text.servers.onThisPage}>
+        {parts.map(({ title }, index) => (
+          <a key={title} href={`#/servers/${hostname}`} onClick={(event) => jump(event, index)}>
+            {title}
+          </a>
+        ))}
+      </nav>
+      {parts.map(({ title, content }, index) => (
+        <div
+          key={title}
+          class="place"
+          tabIndex={-1}
+          ref={(place) => {
+            places.current[index] = place;
+          }}
+        >
+          {content}
+        </div>
+      ))}
     </>
   );
 }

@@ -77,7 +77,7 @@ export function SignInForm({ email: known = "", onSignedIn }: Props) {
             />
           </div>
         )}
-        <WhyNot error={signIn.error} />
+        <WhyNot error={signIn.error} withCode={withCode} />
         <Button type="submit" look="primary" busy={signIn.isPending} disabled={wait > 0}>
           {wait > 0 ? text.retryIn(wait) : text.signIn.signIn}
         </Button>
@@ -87,10 +87,10 @@ export function SignInForm({ email: known = "", onSignedIn }: Props) {
   );
 }
 
-function WhyNot({ error }: { error: Error | null }) {
+function WhyNot({ error, withCode }: { error: Error | null; withCode: boolean }) {
   switch (reasonOf(error)) {
     case "SIGN_IN_FAILED":
-      return <Notice kind="bad">{text.signIn.wrong}</Notice>;
+      return <Notice kind="bad">{withCode ? text.signIn.wrongWithCode : text.signIn.wrong}</Notice>;
     case "RATE_LIMITED":
       return <Notice kind="bad">{text.signIn.tooMany}</Notice>;
     case "SECOND_FACTOR_REQUIRED":

@@ -1,6 +1,6 @@
 export const title = "Audit";
 export const intro =
-  "Everything that somebody did, or was refused, in your account. Records are only ever added.";
+  "Every change in your account, and every attempt at one. Records are only ever added.";
 export const notForYou =
   "Your role is to look at servers and keys; the audit trail is for members and owners of the account. Ask one of them.";
 export const none = "Nothing was recorded that fits.";

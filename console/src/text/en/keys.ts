@@ -66,6 +66,9 @@ export const addMyAddress = (address: string) => `Add my address (${address})`;
 export const capabilities = "Capabilities";
 export const capabilitiesHint =
   "Select at least one. Server-scoped actions require at least one service above.";
+export const cannotFollow = (capability: string, details: string) =>
+  `With “${capability}” alone a script cannot see how it ended: that takes “${details}”.`;
+export const tickAsWell = "Tick it as well";
 export const expiry = "Expiry";
 export const expiryChoices = {
   "30": "In 30 days",

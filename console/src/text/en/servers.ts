@@ -168,3 +168,4 @@ export const installer = "The installer says";
 export const elapsed = "Time taken";
 export const log = "Last lines of its log";
 export const failedBecause = "Why it failed";
+export const onThisPage = "On this page";
