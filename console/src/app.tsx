@@ -11,7 +11,7 @@ import { ServerPage } from "./servers/server-page";
 import { ServersPage } from "./servers/servers-page";
 import { useRestWhenLeftAlone } from "./session/left-alone";
 import { type Back, takeBack } from "./session/oidc";
-import { useOtherTabs, useSession, useSetSession } from "./session/session";
+import { useSession, useSetSession, useWatchedSession } from "./session/session";
 import { SignInAgain } from "./session/sign-in-again";
 import { SignInPage } from "./session/sign-in-page";
 import { Boundary } from "./shell/boundary";
@@ -20,6 +20,9 @@ import { Page } from "./shell/page";
 import { Shell } from "./shell/shell";
 import { text } from "./text";
 
+/** As RFC 1123, 2.1 has them: whoever writes a link puts no other text on a page of ours. */
+const HOSTNAME = /^[a-z0-9-]+(\.[a-z0-9-]+)*$/i;
+
 export function App() {
   const [back] = useState(takeBack);
   const [ended, setEnded] = useState(false);
@@ -27,7 +30,7 @@ export function App() {
   return (
     <QueryClientProvider client={client}>
       <Router hook={usePlace}>
-        <Console back={back} ended={ended} onSignedIn={() => setEnded(false)} />
+        <Console back={back} ended={ended} onEnded={setEnded} />
       </Router>
     </QueryClientProvider>
   );
@@ -38,18 +41,18 @@ interface Props {
   back: Back | null;
   /** A call was refused because the session is no more. */
   ended: boolean;
-  onSignedIn: () => void;
+  onEnded: (ended: boolean) => void;
 }
 
-function Console({ back, ended, onSignedIn }: Props) {
+function Console({ back, ended, onEnded }: Props) {
   const client = useQueryClient();
   const session = useSession();
   const setSession = useSetSession();
-  useOtherTabs(changed);
+  const look = useWatchedSession(changed, () => onEnded(true));
 
   function changed(now: Session | null): void {
     setSession(now);
-    onSignedIn();
+    onEnded(false);
     // What was refused meanwhile is asked again.
     if (now) void client.invalidateQueries();
   }
@@ -64,15 +67,15 @@ function Console({ back, ended, onSignedIn }: Props) {
   if (session.data === null) return <SignInPage back={back} onSignedIn={changed} />;
   return (
     <>
-      <SignedIn key={session.data.user?.id} session={session.data} />
+      <SignedIn key={session.data.user?.id} session={session.data} onGone={look} />
       {ended && <SignInAgain email={session.data.user?.email ?? ""} onSignedIn={changed} />}
     </>
   );
 }
 
-function SignedIn({ session }: { session: Session }) {
+function SignedIn({ session, onGone }: { session: Session; onGone: () => void }) {
   const [path] = useLocation();
-  useRestWhenLeftAlone(session.idle_seconds);
+  useRestWhenLeftAlone(session.idle_seconds, onGone);
   return (
     <Shell>
       <Boundary path={path}>
@@ -90,16 +93,26 @@ function Pages() {
       </Route>
       <Route path="/servers" component={ServersPage} />
       <Route path="/servers/:hostname">
-        {({ hostname }) => <ServerPage key={hostname} hostname={hostname} />}
+        {({ hostname }) =>
+          HOSTNAME.test(hostname) ? (
+            <ServerPage key={hostname} hostname={hostname} />
+          ) : (
+            <NoSuchPage />
+          )
+        }
       </Route>
       <Route path="/keys/*?" component={KeysPlace} />
       <Route path="/audit" component={AuditPage} />
       <Route path="/account" component={AccountPage} />
-      <Route>
-        <Page title={text.shell.notFound}>
-          <Link href="/servers">{text.shell.home}</Link>
-        </Page>
-      </Route>
+      <Route component={NoSuchPage} />
     </Switch>
+  );
+}
+
+function NoSuchPage() {
+  return (
+    <Page title={text.shell.notFound}>
+      <Link href="/servers">{text.shell.home}</Link>
+    </Page>
   );
 }

@@ -16,4 +16,14 @@ applyTheme();
 // A newer console was deployed, and a part of this one is there no more.
 addEventListener("vite:preloadError", () => location.reload());
 
-render(<App />, document.body);
+function show(): void {
+  render(<App />, document.body);
+}
+
+// The browser may keep a page that was left, and bring it back as it was: then it holds nothing.
+addEventListener("pagehide", () => render(null, document.body));
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) show();
+});
+
+show();

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from lab.ipmi_sim import IpmiSim
 from tests.browser.conftest import Person, complaints, fill_in, person, serious, sign_in, watch
@@ -488,6 +489,31 @@ def test_what_is_a_risk_is_said_in_words(system: System, browser: Browser) -> No
     expect(card(page, key.id)).to_contain_text("It works from any address")
     expect(card(page, key.id)).to_contain_text("It acts on every server of the account")
     assert serious(page) == []
+
+
+def test_a_page_that_the_browser_kept_comes_back_without_its_secret(
+    system: System, bmc: IpmiSim
+) -> None:
+    hostname = system.server(bmc)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox"],
+            # As browsers are, and Playwright's is not.
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        page = open_form(chromium, system, person(system))
+        service(page, hostname).check()
+        page.get_by_label("Exit rescue").check()
+        page.get_by_role("button", name="Create").click()
+        made = secret(page)
+        page.evaluate("addEventListener('pageshow', (event) => { window.kept = event.persisted; })")
+        page.goto(f"{system.stack.url}/docs/")
+        page.go_back(wait_until="commit")
+        expect(page.get_by_role("heading", name="API keys", level=1)).to_be_visible()
+        assert page.evaluate("window.kept") is True
+        assert made not in page.content()
+        chromium.close()
 
 
 def test_500_servers_are_searched_and_ticked_at_once(system: System, browser: Browser) -> None:

@@ -110,6 +110,40 @@ def test_the_tabs_of_a_browser_are_signed_in_as_the_same(system: System, browser
     expect(page.get_by_text(other.email)).to_be_visible()
 
 
+def test_who_signed_in_elsewhere_as_somebody_else_is_that_one_on_coming_back(
+    system: System, browser: Browser
+) -> None:
+    who, other = person(system), person(system, account="other")
+    hostname = system.server(system.bmc())
+    page = sign_in(browser, system, who)
+    expect(page.get_by_text(hostname)).to_be_visible()
+    # As at /docs, where nobody tells the other tabs.
+    form = {"email": other.email, "password": other.password}
+    answer = page.request.post(f"{system.stack.url}/api/auth/login", data=form)
+    assert answer.ok, answer.text()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(page.get_by_text(hostname)).to_be_hidden()
+    go(page, "Account")
+    expect(page.get_by_text(other.email)).to_be_visible()
+    assert who.email not in page.content()
+
+
+def test_a_session_that_ended_meanwhile_is_told_on_coming_back_and_hides_the_page(
+    system: System, browser: Browser
+) -> None:
+    who = person(system)
+    page = sign_in(browser, system, who)
+    begin_to_change_password(page, who)
+    end_sessions(system, who)
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    dialog = page.get_by_role("dialog", name="Your session has ended")
+    expect(dialog).to_be_visible()
+    behind = "getComputedStyle(document.querySelector('dialog'), '::backdrop').backgroundColor"
+    assert page.evaluate(behind) == page.evaluate("getComputedStyle(document.body).backgroundColor")
+    sign_in_again(page, who)
+    expect(page.get_by_label("New password")).to_have_value(FRESH)
+
+
 def test_signing_in_again_in_one_tab_is_enough(system: System, browser: Browser) -> None:
     who = person(system)
     page = sign_in(browser, system, who)

@@ -35,7 +35,7 @@ export function newQueryClient(onEnded: () => void): QueryClient {
             : Math.min(1000 * 2 ** count, SLOWEST_RETRY_MS),
       },
       // What changes something is sent once; who sends it again decides that.
-      mutations: { networkMode: "always", retry: false },
+      mutations: { networkMode: "always", retry: false, gcTime: 0 },
     },
   });
 }

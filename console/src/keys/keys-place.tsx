@@ -20,13 +20,6 @@ export function KeysPlace() {
     if (location !== CREATED) setMade(null);
   }, [location]);
 
-  useEffect(() => {
-    // A page that was left whole may be kept by the browser, and come back.
-    const forget = () => setMade(null);
-    addEventListener("pagehide", forget);
-    return () => removeEventListener("pagehide", forget);
-  }, []);
-
   function show(fresh: Made, options?: { replace: boolean }): void {
     setMade(fresh);
     navigate(CREATED, options);

@@ -9,11 +9,13 @@ interface Props {
   onClose?: () => void;
   /** Buttons, the one that goes on last. */
   footer?: ComponentChildren;
+  /** What is behind it cannot be seen. */
+  covers?: boolean;
   children: ComponentChildren;
 }
 
 /** A modal dialog: the browser keeps the focus inside, and gives it back afterwards. */
-export function Dialog({ title, onClose, footer, children }: Props) {
+export function Dialog({ title, onClose, footer, covers, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
@@ -24,7 +26,7 @@ export function Dialog({ title, onClose, footer, children }: Props) {
   return (
     <dialog
       ref={dialog}
-      class="dialog"
+      class={covers ? "dialog covers" : "dialog"}
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault();

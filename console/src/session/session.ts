@@ -1,6 +1,6 @@
 /** Who is signed in. The session itself is a cookie that no script can read. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
 import { useEffect } from "preact/hooks";
 import { answer, api } from "../api/client";
 import { Failure } from "../api/failure";
@@ -14,7 +14,11 @@ export function useSession() {
   return useQuery({
     queryKey: SESSION,
     staleTime: Number.POSITIVE_INFINITY,
-    queryFn: ({ signal }) => askWho(signal),
+    queryFn: async ({ signal, client }) => {
+      const now = await askWho(signal);
+      forgetOthers(client, now);
+      return now;
+    },
   });
 }
 
@@ -33,23 +37,64 @@ export function useSignIn(onSignedIn: (session: Session) => void) {
 export function useSetSession() {
   const client = useQueryClient();
   return (session: Session | null) => {
-    const before = client.getQueryData<Session | null>(SESSION);
-    if (before?.user?.id !== session?.user?.id) {
-      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
-      client.getMutationCache().clear();
-    }
+    forgetOthers(client, session);
     client.setQueryData(SESSION, session);
   };
 }
 
-/** Calls back with who is signed in whenever that was changed in another tab. */
-export function useOtherTabs(onChanged: (session: Session | null) => void): void {
-  useEffect(() =>
-    onOtherTabs(() => {
-      // When it cannot be asked now, the next call of this tab tells.
-      void askWho().then(onChanged, () => {});
-    }),
-  );
+function forgetOthers(client: QueryClient, session: Session | null): void {
+  if (known(client)?.user?.id === session?.user?.id) return;
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
+  client.getMutationCache().clear();
+}
+
+/** Who is signed in, as far as this page knows. */
+function known(client: QueryClient): Session | null | undefined {
+  return client.getQueryData<Session | null>(SESSION);
+}
+
+/**
+ * Notices what became of the session elsewhere: another tab tells of it, and whoever comes back to this
+ * one may have signed in as somebody else where nobody tells, as at /docs.
+ *
+ * `onChanged` is called with who is signed in now, `onEnded` when it was found that nobody is any more.
+ * Returns how to look now.
+ */
+export function useWatchedSession(
+  onChanged: (session: Session | null) => void,
+  onEnded: () => void,
+): () => void {
+  const client = useQueryClient();
+
+  async function look(told: boolean): Promise<void> {
+    const before = known(client);
+    const now = await client.fetchQuery({
+      queryKey: ["who"],
+      queryFn: ({ signal }) => askWho(signal),
+      staleTime: 0,
+      gcTime: 0,
+      retry: true,
+    });
+    // It was changed here while it was asked.
+    if (known(client) !== before) return look(told);
+    if (told || (now && now.user?.id !== before?.user?.id)) onChanged(now);
+    else if (before && !now) onEnded();
+  }
+
+  useEffect(() => {
+    const back = () => {
+      if (document.visibilityState === "visible") void look(false);
+    };
+    const stop = onOtherTabs(() => void look(true));
+    addEventListener("focus", back);
+    document.addEventListener("visibilitychange", back);
+    return () => {
+      stop();
+      removeEventListener("focus", back);
+      document.removeEventListener("visibilitychange", back);
+    };
+  });
+  return () => void look(false);
 }
 
 /** Signs out; `everywhere` ends every session of this person. */

@@ -8,10 +8,10 @@ interface Props {
   onSignedIn: (session: Session) => void;
 }
 
-/** Over whatever page one was on when the session ended: nothing of it is lost. */
+/** Over whatever page one was on when the session ended: nothing of it is lost, or to be seen. */
 export function SignInAgain({ email, onSignedIn }: Props) {
   return (
-    <Dialog title={text.signIn.ended}>
+    <Dialog title={text.signIn.ended} covers>
       <p>{text.signIn.endedHint}</p>
       <SignInForm email={email} onSignedIn={onSignedIn} />
     </Dialog>
