@@ -15,6 +15,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Error,
     Page,
+    Playwright,
     Request,
     expect,
     sync_playwright,
@@ -49,15 +50,36 @@ def bmc(system: System) -> IpmiSim:
     return system.bmc()
 
 
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    """What drives browsers, for the tests of one module."""
+    with sync_playwright() as made:
+        yield made
+
+
+def launch(playwright: Playwright, *without: str) -> Browser:
+    """Debian's Chromium, `without` some of the options that Playwright gives it."""
+    return playwright.chromium.launch(
+        executable_path=shutil.which("chromium"),
+        args=["--no-sandbox", *_NO_OTHER_HOST],
+        ignore_default_args=[*without],
+    )
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """The browser of all tests of one module."""
+    made = launch(playwright)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", *_NO_OTHER_HOST]
-        )
-        yield chromium
-        chromium.close()
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """A browser in which nothing is open; what a test opens is closed after it."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 @dataclass
@@ -172,3 +194,9 @@ def serious(page: Page) -> list[str]:
         if violation["impact"] in {"serious", "critical"}
         for node in violation["nodes"]
     ]
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing of the page is beyond the edge of the screen."""
+    root = "document.documentElement"
+    return bool(page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"))

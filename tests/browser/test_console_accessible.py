@@ -11,6 +11,7 @@ from tests.browser.conftest import (
     Person,
     complaints,
     fill_in,
+    fits,
     open_console,
     person,
     serious,
@@ -52,8 +53,7 @@ def hostname(system: System) -> str:
 
 def is_fit(page: Page) -> None:
     assert serious(page) == []
-    room = page.evaluate("document.documentElement.clientWidth")
-    assert page.evaluate("document.documentElement.scrollWidth") <= room
+    assert fits(page)
 
 
 @pytest.fixture
@@ -187,5 +187,4 @@ def test_twice_as_large_letters_fit(
     fill_in(page, who)
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     for _ in each_page(page, pages):
-        room = page.evaluate("document.documentElement.clientWidth")
-        assert page.evaluate("document.documentElement.scrollWidth") <= room
+        assert fits(page)

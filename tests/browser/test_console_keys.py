@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,10 +9,20 @@ from typing import Any
 
 import pytest
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expect
 
 from lab.ipmi_sim import IpmiSim
-from tests.browser.conftest import Person, complaints, fill_in, person, serious, sign_in, watch
+from tests.browser.conftest import (
+    Person,
+    complaints,
+    fill_in,
+    fits,
+    launch,
+    person,
+    serious,
+    sign_in,
+    watch,
+)
 from tests.integration.conftest import ACCOUNT, Key, System, eventually, running
 
 NARROW = {"width": 360, "height": 740}
@@ -492,28 +501,23 @@ def test_what_is_a_risk_is_said_in_words(system: System, browser: Browser) -> No
 
 
 def test_a_page_that_the_browser_kept_comes_back_without_its_secret(
-    system: System, bmc: IpmiSim
+    system: System, playwright: Playwright, bmc: IpmiSim
 ) -> None:
     hostname = system.server(bmc)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=["--no-sandbox"],
-            # As browsers are, and Playwright's is not.
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        page = open_form(chromium, system, person(system))
-        service(page, hostname).check()
-        page.get_by_label("Exit rescue").check()
-        page.get_by_role("button", name="Create").click()
-        made = secret(page)
-        page.evaluate("addEventListener('pageshow', (event) => { window.kept = event.persisted; })")
-        page.goto(f"{system.stack.url}/docs/")
-        page.go_back(wait_until="commit")
-        expect(page.get_by_role("heading", name="API keys", level=1)).to_be_visible()
-        assert page.evaluate("window.kept") is True
-        assert made not in page.content()
-        chromium.close()
+    # Real browsers keep pages, and Playwright's do not.
+    browser = launch(playwright, "--disable-back-forward-cache")
+    page = open_form(browser, system, person(system))
+    service(page, hostname).check()
+    page.get_by_label("Exit rescue").check()
+    page.get_by_role("button", name="Create").click()
+    made = secret(page)
+    page.evaluate("addEventListener('pageshow', (event) => { window.kept = event.persisted; })")
+    page.goto(f"{system.stack.url}/docs/")
+    page.go_back(wait_until="commit")
+    expect(page.get_by_role("heading", name="API keys", level=1)).to_be_visible()
+    assert page.evaluate("window.kept") is True
+    assert made not in page.content()
+    browser.close()
 
 
 def test_500_servers_are_searched_and_ticked_at_once(system: System, browser: Browser) -> None:
@@ -571,20 +575,20 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     page = sign_in(browser, system, person(system), size=NARROW)
     page.get_by_role("navigation", name="Main").get_by_role("link", name="API keys").click()
     expect(page.get_by_text("w" * 100)).to_be_visible()
-    assert_fits(page)
+    assert fits(page)
     page.get_by_role("button", name="Rotate").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    assert_fits(page)
+    assert fits(page)
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Generate API key").click()
     service(page, hostname).check()
     page.get_by_label("CIDR allowlist").fill("2001:db8:1234:5678:9abc:def0:1234:5678/12")
-    assert_fits(page)
+    assert fits(page)
     page.get_by_label("CIDR allowlist").fill("")
     page.get_by_label("Exit rescue").check()
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name="Your new API key")).to_be_visible()
-    assert_fits(page)
+    assert fits(page)
 
 
 def open_keys(browser: Browser, system: System, who: Person) -> Page:
@@ -670,9 +674,3 @@ def fleet(system: System, account: str, size: int) -> None:
                 metadata=metadata,
                 timeout=10,
             )
-
-
-def assert_fits(page: Page) -> None:
-    """Nothing of the page is beyond the edge of the screen."""
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width == NARROW["width"]

@@ -17,7 +17,7 @@ from lab.ports import HOST
 from lab.rbldnsd import Rbldnsd
 from lab.router_sim import RouterSim
 from lab.sensors import SENSORS, Sensor
-from tests.browser.conftest import DESK, Seen, complaints, person, sign_in, watch
+from tests.browser.conftest import DESK, Seen, complaints, fits, person, sign_in, watch
 from tests.integration.conftest import System, eventually, running
 
 IP, NEIGHBOUR_IP, FAILOVER = "198.18.7.9", "198.18.7.10", "203.0.113.9"
@@ -337,7 +337,7 @@ def test_what_was_measured_is_drawn_and_told_in_figures(stage: Stage, browser: B
     shown.section("Monitoring").get_by_text("Year", exact=True).click()
     expect(shown.section("Monitoring")).to_contain_text("A point a day.")
     shown.page.set_viewport_size({"width": 360, "height": 740})
-    eventually(lambda: shown.page.evaluate("document.documentElement.scrollWidth") == 360)
+    eventually(lambda: fits(shown.page))
     eventually(lambda: chart.locator("canvas").bounding_box()["width"] < 340)  # type: ignore[index]
     assert shown.complaints() == []
 

@@ -18,6 +18,7 @@ from tests.browser.conftest import (
     Person,
     Seen,
     complaints,
+    fits,
     person,
     serious,
     sign_in,
@@ -111,7 +112,7 @@ def test_a_reboot_is_watched_step_by_step_and_a_double_click_is_one(
     assert (bmc.executed(), bmc.chassis_commands()) == (["reset"], 1)
     assert visit.asked("/reboot") == 1
     assert visit.asked("/watch") == 1
-    assert visit.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert fits(visit.page)
     assert complaints(visit.seen) == []
     assert visit.seen.hosts() == {f"127.0.0.1:{system.stack.ports.public}"}
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from lab.ipmi_sim import IpmiSim
-from tests.browser.conftest import DESK, PHONE, SECONDS, Seen, watch
+from tests.browser.conftest import DESK, PHONE, SECONDS, Seen, fits, watch
 from tests.integration.conftest import ACCOUNT, System
 
 
@@ -83,8 +83,7 @@ def test_a_server_is_rebooted_from_the_page(
     assert f"X-API-Key: {key.secret}" in snippet
     assert not seen.complaints
     assert seen.hosts() == {f"{host}:{system.stack.ports.public}"}
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= size["width"]
+    assert fits(page)
 
 
 def test_a_wrong_key_is_told_as_the_api_tells_it(
