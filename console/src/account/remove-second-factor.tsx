@@ -1,10 +1,10 @@
 import { useId, useState } from "preact/hooks";
 import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
-import { Input } from "../parts/field";
 import { Notice } from "../parts/notice";
 import { Password } from "../parts/password";
 import { Refusal } from "../parts/refusal";
+import { CodeField } from "../session/code-field";
 import { text } from "../text";
 import { isNotProven } from "./proof";
 import { useRemoveSecondFactor } from "./queries";
@@ -42,19 +42,7 @@ export function RemoveSecondFactor({ onDone }: { onDone: () => void }) {
           value={password}
           onValue={setPassword}
         />
-        <Input
-          label={text.signIn.code}
-          hint={text.signIn.codeHint}
-          value={code}
-          onValue={setCode}
-          input={{
-            autocomplete: "one-time-code",
-            autocapitalize: "none",
-            required: true,
-            minLength: 6,
-            maxLength: 32,
-          }}
-        />
+        <CodeField value={code} onValue={setCode} />
         {isNotProven(remove.error) ? (
           <Notice kind="bad">{text.account.notProven}</Notice>
         ) : (

@@ -69,7 +69,8 @@ export function useWatchedSession(
   async function look(told: boolean): Promise<void> {
     const before = known(client);
     const now = await client.fetchQuery({
-      queryKey: ["who"],
+      // Under the session, which stays when what somebody else was answered is forgotten.
+      queryKey: [...SESSION, "who"],
       queryFn: ({ signal }) => askWho(signal),
       staleTime: 0,
       gcTime: 0,

@@ -7,6 +7,7 @@ import { Notice } from "../parts/notice";
 import { Password } from "../parts/password";
 import { Refusal } from "../parts/refusal";
 import { text } from "../text";
+import { CodeField } from "./code-field";
 import { ProviderButton } from "./provider-button";
 import { useSignIn } from "./session";
 import { useWait } from "./wait";
@@ -62,19 +63,7 @@ export function SignInForm({ email: known = "", onSignedIn }: Props) {
         />
         {withCode && (
           <div ref={codeField}>
-            <Input
-              label={text.signIn.code}
-              hint={text.signIn.codeHint}
-              value={code}
-              onValue={setCode}
-              input={{
-                autocomplete: "one-time-code",
-                autocapitalize: "none",
-                spellcheck: false,
-                required: true,
-                maxLength: 32,
-              }}
-            />
+            <CodeField value={code} onValue={setCode} />
           </div>
         )}
         <WhyNot error={signIn.error} withCode={withCode} />
