@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"f2h(\d+)x\d+")
 class Namespaces:
     """Namespaces and what joins them; as a context manager. Needs root. All go at the end.
 
-    What a process that was killed has left goes too: its addresses, in our own, would be in the way.
+    What a killed process has left goes too: its addresses, in our own, would be in the way.
     """
 
     def __init__(self) -> None:
