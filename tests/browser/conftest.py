@@ -1,6 +1,7 @@
 """A real browser before the whole system."""
 
 import itertools
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Request,
+    Route,
     expect,
     sync_playwright,
 )
@@ -177,6 +179,40 @@ def end_sessions(system: System, who: Person) -> None:
     user = call(system, who, "GET", "/api/auth/me")["user"]
     answer = system.noc("POST", f"/api/noc/users/{user['id']}/end_sessions", json={})
     assert answer.status_code == 200, answer.text
+
+
+@dataclass
+class Held:
+    """Calls that the API does not get before they are released."""
+
+    routes: list[Route] = field(default_factory=list)
+    released: bool = False
+
+    def keep(self, route: Route) -> None:
+        """Called with each of them."""
+        self.routes.append(route)
+        if self.released:
+            route.continue_()
+
+    def release(self) -> None:
+        """Lets them go on, and those that come later: a page asks when it likes."""
+        self.released = True
+        for route in self.routes:
+            route.continue_()
+
+
+def hold(page: Page, calls: re.Pattern[str], verb: str = "") -> Held:
+    """Calls of this kind, from now on; of every verb, or of this one."""
+    held = Held()
+
+    def keep(route: Route) -> None:
+        if verb in {"", route.request.method}:
+            held.keep(route)
+        else:
+            route.continue_()
+
+    page.route(calls, keep)
+    return held
 
 
 def complaints(seen: Seen) -> list[str]:

@@ -17,6 +17,7 @@ from tests.browser.conftest import (
     complaints,
     fill_in,
     fits,
+    hold,
     launch,
     person,
     serious,
@@ -250,24 +251,15 @@ def test_a_key_that_could_not_follow_its_own_reboot_is_offered_what_it_lacks(
 def test_creating_twice_at_once_makes_one_key(system: System, browser: Browser) -> None:
     system.server(system.bmc(), account="twice")
     page = open_form(browser, system, person(system, account="twice"))
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        if route.request.method == "POST":
-            held.append(route)
-        else:
-            route.continue_()
-
-    page.route("**/api/keys*", hold)
+    held = hold(page, re.compile(r"/api/keys\b"), "POST")
     page.get_by_label("Exit rescue").check()
     # Before any of it is drawn: what a double click and Enter do, faster than any hand.
     page.locator("form").evaluate("form => { form.requestSubmit(); form.requestSubmit(); }")
     page.get_by_label("Label").press("Enter")
     expect(page.get_by_role("button", name="Create")).to_be_disabled()
-    for route in held:
-        route.continue_()
+    held.release()
     expect(page.get_by_role("heading", name="Your new API key")).to_be_visible()
-    assert len(held) == 1
+    assert len(held.routes) == 1
     assert len(keys_of(system, "twice")) == 1
 
 

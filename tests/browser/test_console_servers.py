@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import bcrypt
@@ -19,6 +19,7 @@ from tests.browser.conftest import (
     Seen,
     complaints,
     fits,
+    hold,
     person,
     serious,
     sign_in,
@@ -249,37 +250,20 @@ def test_who_may_only_read_is_offered_nothing_to_do(
     assert complaints(visit.seen) == []
 
 
-@dataclass
-class Delayed:
-    """Calls that are kept back until they may go on."""
-
-    routes: list[Route] = field(default_factory=list)
-
-    def keep(self, route: Route) -> None:
-        """Keeps one back."""
-        self.routes.append(route)
-
-    def release(self) -> None:
-        """Lets them go on."""
-        for route in self.routes:
-            route.continue_()
-
-
 def test_a_slow_answer_is_waited_for_and_asked_for_once(
     system: System, bmc: IpmiSim, browser: Browser
 ) -> None:
     visit = Visit.of(browser, system, system.server(bmc))
-    delayed = Delayed()
-    visit.page.route("**/reboot", delayed.keep)
+    held = hold(visit.page, re.compile("/reboot$"))
     dialog = visit.dialog("Reboot")
     visit.confirm(dialog, "Reboot")
     expect(dialog).to_contain_text("Waiting for the answer")
     expect(dialog.get_by_role("button", name="Reboot", exact=True)).to_be_disabled()
     visit.page.keyboard.press("Escape")
     expect(dialog).to_be_visible()
-    delayed.release()
+    held.release()
     expect(visit.followed()).to_contain_text(RESTARTED)
-    assert len(delayed.routes) == 1
+    assert len(held.routes) == 1
     assert bmc.executed() == ["reset"]
 
 

@@ -3,13 +3,14 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import (
     PHONE,
     SECONDS,
     complaints,
     fill_in,
+    hold,
     open_console,
     person,
     sign_in,
@@ -24,17 +25,6 @@ def api_is_cut(page: Page) -> None:
 
 def api_is_back(page: Page) -> None:
     page.unroute("**/api/**")
-
-
-def hold(page: Page, calls: re.Pattern[str]) -> list[Route]:
-    """Calls of this kind, from now on: the API gets them when they are continued."""
-    held: list[Route] = []
-
-    def keep(route: Route) -> None:
-        held.append(route)
-
-    page.route(calls, keep)
-    return held
 
 
 def told(page: Page) -> Locator:
@@ -188,8 +178,7 @@ def test_while_the_api_thinks_that_is_shown(system: System, browser: Browser, pl
     page.get_by_role("link", name=place).click()
     waiting = page.get_by_role("status").filter(has_text="Loading")
     expect(waiting).to_be_visible()
-    for route in held:
-        route.continue_()
+    held.release()
     expect(waiting).to_be_hidden()
 
 
@@ -201,7 +190,6 @@ def test_a_sign_in_that_takes_long_is_sent_once(system: System, browser: Browser
     expect(button).to_be_disabled()
     expect(button).to_have_attribute("aria-busy", "true")
     page.get_by_label("Password").press("Enter")
-    [route] = held
-    route.continue_()
+    held.release()
     expect(page.get_by_role("heading", name="Servers")).to_be_visible()
-    assert len(held) == 1
+    assert len(held.routes) == 1
