@@ -40,9 +40,13 @@ class Process:
         """Its exit status, or None while it runs."""
         return self._process.poll()
 
+    def ask_to_stop(self) -> None:
+        """Asks it politely to end, and waits for nothing."""
+        self._process.terminate()
+
     def stop(self) -> None:
         """Ends it: politely, and after STOP_SECONDS not politely."""
-        self._process.terminate()
+        self.ask_to_stop()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

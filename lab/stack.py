@@ -160,6 +160,8 @@ class Stack:
             self.edge.stop()
             self.edge = None
         for process in self.processes.values():
+            process.ask_to_stop()
+        for process in self.processes.values():
             process.stop()
         self.processes.clear()
 
