@@ -21,6 +21,10 @@ READY_SECONDS = 20.0
 _COMMAND = "echo $$ >pid && exec ipmi_sim -d -c lan.conf -f sim.emu -s state <>console"
 """Its console is a pipe that never ends, for it stops at its input's end; _CHASSIS needs `-d`."""
 
+_START_RECORD = "0x0a 0x44 0 0 0x02 0 0 0 0 0x01 0 0x04 0x1d 0x01 0x6f {offset} 0xff 0xff"
+"""Add SEL Entry (IPMI 2.0 section 31.6) of a system event of the sensor type System Boot / Restart
+Initiated (table 42-3, 0x1d): offset 0 is a power up, 1 a hard reset."""
+
 _BY_CYCLE = "by-cycle"
 """What _CHASSIS writes behind a "power_1" that nobody asked for: the end of a power cycle."""
 
@@ -56,10 +60,8 @@ mc_enable 0x20
 # simulator's log: a client's command came in a datagram, between the get and the set, and the end
 # of a cycle came in none. So the get marks its place in the log, this script's standard error.
 #
-# A start is recorded beside the simulator, with Add SEL Entry (IPMI 2.0 section 31.6) of a system
-# event of the sensor type System Boot / Restart Initiated (table 42-3, 0x1d), as a machine's
-# firmware does it; unless by then the machine was switched off or started again, or the simulator
-# has ended.
+# A start is recorded beside the simulator, as a machine's firmware does it; unless by then the
+# machine was switched off or started again, or the simulator has ended.
 #
 # A program `machine` in the folder, if there is one, is told what the chassis does: on, off, reset.
 _CHASSIS = """\
@@ -78,7 +80,7 @@ started() {{
     read -r booting <booting
     [ "$booting" = $$ ] && [ -e "/proc/$(cat pid)/exe" ] || exit 0
     exec ipmitool -I lanplus -C 3 -H {address} -p {port} -U '{username}' -f password -N 1 -R 3 \
-      raw 0x0a 0x44 0 0 0x02 0 0 0 0 0x01 0 0x04 0x1d 0x01 0x6f "$1" 0xff 0xff
+      raw {start_record}
   ) </dev/null >/dev/null 2>&1 &
 }}
 machine() {{
@@ -195,6 +197,7 @@ class IpmiSim:
             "boot_seconds": self._boot_seconds,
             "serial": self._serial,
             "by_cycle": _BY_CYCLE,
+            "start_record": _START_RECORD.format(offset='"$1"'),
         }
         (folder / "lan.conf").write_text(_LAN.format(**names))
         (folder / "sim.emu").write_text(_EMULATION.format(sensors=self._sensors))
@@ -253,6 +256,15 @@ class IpmiSim:
         """Presses the machine's button; not counted as a command, and no start is recorded."""
         (self._folder / "power").write_text("1\n" if on else "0\n")
         (self._folder / "booting").write_text("off\n")
+
+    def record_start(self, offset: int = 1) -> None:
+        """Records a start of the machine, for one that does not so by itself (`restarts_visibly`).
+
+        `offset` says why it started: 0 is a power up, 1 a hard reset. Raises RuntimeError.
+        """
+        done = self.ask("raw", *_START_RECORD.format(offset=offset).split())
+        if done.returncode != 0:
+            raise RuntimeError(f"the BMC records nothing: {done.stderr.strip()}")
 
     def ask(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Runs Debian's ipmitool against it."""

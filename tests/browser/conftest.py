@@ -24,7 +24,7 @@ from playwright.sync_api import (
 )
 
 from lab.ipmi_sim import IpmiSim
-from tests.integration.conftest import ACCOUNT, System, running
+from tests.integration.conftest import ACCOUNT, IN_THE_CLEAR, System, running
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
@@ -41,8 +41,9 @@ _AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """For the tests of one module."""
-    with running(tmp_path_factory.mktemp("system")) as made:
+    """For the tests of one module. Nothing is given up there while a page is looked at."""
+    settings = {"F2H_SERVER_OPS_RESTART_SECONDS": "120", "F2H_SERVER_OPS_RESCUE_SECONDS": "120"}
+    with running(tmp_path_factory.mktemp("system"), settings) as made:
         yield made
 
 
@@ -164,7 +165,7 @@ def sign_in(
 
 def call(system: System, who: Person, verb: str, path: str, **body: Any) -> dict[str, Any]:
     """A call of this person, signed in elsewhere."""
-    with httpx.Client(base_url=system.stack.url, timeout=SECONDS) as client:
+    with httpx.Client(base_url=system.stack.url, verify=IN_THE_CLEAR, timeout=SECONDS) as client:
         client.headers["Origin"] = system.stack.url
         form = {"email": who.email, "password": who.password}
         assert client.post("/api/auth/login", json=form).status_code == 200
@@ -197,7 +198,8 @@ class Held:
     def release(self) -> None:
         """Lets them go on, and those that come later: a page asks when it likes."""
         self.released = True
-        for route in self.routes:
+        # What comes meanwhile goes on by itself.
+        for route in [*self.routes]:
             route.continue_()
 
 

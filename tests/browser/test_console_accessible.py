@@ -123,10 +123,19 @@ MARK = """() => {
 }"""
 """Remembers where the focus is; whether it is seen there."""
 
+ROUNDS = 5
+
 MISSED = """all => all
   // Tab reaches one of several radio buttons, the arrows the others.
   .filter((each) => !each.dataset.reached && each.type !== "radio")
   .map((each) => each.outerHTML)"""
+
+
+def tab_round(page: Page, address: str) -> None:
+    """From where the focus is through the browser's own controls to there again."""
+    for _ in range(page.locator(REACHABLE).count() + 3):
+        page.keyboard.press("Tab")
+        assert page.evaluate(MARK), address
 
 
 def test_all_that_can_be_clicked_is_reached_by_keyboard_and_is_seen_there(
@@ -136,11 +145,13 @@ def test_all_that_can_be_clicked_is_reached_by_keyboard_and_is_seen_there(
     fill_in(page, who)
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
     for address in each_page(page, pages):
-        # From where the focus is on arrival through the browser's own controls to the beginning.
-        for _ in range(page.locator(REACHABLE).count() + 3):
-            page.keyboard.press("Tab")
-            assert page.evaluate(MARK), address
-        assert page.locator(REACHABLE).evaluate_all(MISSED) == [], address
+        # What asks again just when it is come by cannot be pressed then: one more time round.
+        for _ in range(ROUNDS):
+            tab_round(page, address)
+            missed = page.locator(REACHABLE).evaluate_all(MISSED)
+            if not missed:
+                break
+        assert missed == [], address
 
 
 def test_a_dialog_keeps_the_focus_and_gives_it_back(

@@ -132,6 +132,7 @@ def test_a_click_narrows_down_to_one_thing(
     open_audit(page)
     page.get_by_role("link", name=hostname).first.click()
     expect(records(page).filter(has_text="Sign in")).to_have_count(0)
+    expect(records(page).first).to_contain_text(hostname)
     for record in records(page).all():
         expect(record).to_contain_text(hostname)
 

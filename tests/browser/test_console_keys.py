@@ -507,7 +507,7 @@ def test_a_page_that_the_browser_kept_comes_back_without_its_secret(
     page.goto(f"{system.stack.url}/docs/")
     page.go_back(wait_until="commit")
     expect(page.get_by_role("heading", name="API keys", level=1)).to_be_visible()
-    assert page.evaluate("window.kept") is True
+    page.wait_for_function("window.kept === true")
     assert made not in page.content()
     browser.close()
 

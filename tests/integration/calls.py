@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from tests.integration.conftest import IN_THE_CLEAR
 from tools import contract, gen
 
 for module in sorted((gen.GEN / "f2h").rglob("*_pb2.py")):
@@ -120,7 +121,7 @@ def as_rest(
     base: str,
     message: Message,
     headers: dict[str, str],
-    trust: ssl.SSLContext | bool = True,
+    trust: ssl.SSLContext = IN_THE_CLEAR,
 ) -> Refusal | None:
     """Calls as REST; None when it was not refused. `trust` is for a base with TLS."""
     assert rpc.http is not None

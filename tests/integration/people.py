@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.integration.conftest import ACCOUNT, System, eventually
+from tests.integration.conftest import ACCOUNT, IN_THE_CLEAR, System, eventually
 
 PASSWORD = "correct horse battery staple"
 
@@ -53,7 +53,7 @@ def user(system: System, role: str = "OWNER", account: str = ACCOUNT) -> str:
 @contextmanager
 def browsing(system: System) -> Iterator[Browser]:
     """A browser in which nobody is signed in."""
-    with httpx.Client(base_url=system.stack.url, timeout=20) as client:
+    with httpx.Client(base_url=system.stack.url, verify=IN_THE_CLEAR, timeout=20) as client:
         yield Browser(client, system.stack.url)
 
 

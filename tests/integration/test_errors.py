@@ -9,7 +9,7 @@ from f2h.access.v1.reason_pb2 import Reason
 
 from services.runtime.access import CATALOGUE
 from tests.integration.calls import RPCS, SAMPLES, Audience
-from tests.integration.conftest import Key, System, reason
+from tests.integration.conftest import IN_THE_CLEAR, Key, System, reason
 from tools.contract import Rpc
 
 PUBLIC = [
@@ -62,7 +62,9 @@ def test_nonsense_is_refused_in_the_one_form_of_errors(
     assert rpc.http is not None
     verb = rpc.http[0]
     headers = {**key.headers, "Content-Type": "application/json"}
-    with httpx.Client(base_url=system.stack.url, headers=headers, timeout=20) as client:
+    with httpx.Client(
+        base_url=system.stack.url, headers=headers, verify=IN_THE_CLEAR, timeout=20
+    ) as client:
         answers = []
         for url in _urls(rpc, server):
             if not url.startswith("/api"):

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.integration.conftest import ACCOUNT, System, reason
+from tests.integration.conftest import ACCOUNT, IN_THE_CLEAR, System, reason
 
 PASSWORD = "correct horse battery staple"
 
@@ -16,7 +16,9 @@ def system(own_system: System) -> System:
 
 def login(system: System, email: str, password: str) -> httpx.Response:
     form = {"email": email, "password": password}
-    return httpx.post(f"{system.stack.url}/api/auth/login", json=form, timeout=20)
+    return httpx.post(
+        f"{system.stack.url}/api/auth/login", json=form, verify=IN_THE_CLEAR, timeout=20
+    )
 
 
 def test_guessing_passwords_is_slowed_down_alike_for_who_is_there_and_who_is_not(

@@ -17,7 +17,7 @@ from mcp_types import CallToolResult, TextContent
 
 from edge.options import MCP_PATH, Options
 from services.runtime.access import CATALOGUE
-from tests.integration.conftest import Key, System, running
+from tests.integration.conftest import IN_THE_CLEAR, Key, System, running
 
 TOOLS = json.loads(files("f2h").joinpath("mcp.json").read_text())
 NAMES = [tool["definition"]["name"] for tool in TOOLS]
@@ -208,7 +208,13 @@ def test_no_tool_reaches_what_the_same_key_does_not_reach_over_rest(
         "method": "tools/call",
         "params": {"name": tool["definition"]["name"], "arguments": arguments},
     }
-    answer = httpx.post(f"{system.stack.url}{MCP_PATH}", json=message, headers=headers, timeout=30)
+    answer = httpx.post(
+        f"{system.stack.url}{MCP_PATH}",
+        json=message,
+        headers=headers,
+        verify=IN_THE_CLEAR,
+        timeout=30,
+    )
     result = answer.json()["result"]
     told = json.loads(result["content"][0]["text"])
     assert result["isError"] == over_rest.is_error
@@ -258,6 +264,7 @@ def rest(
         verb.upper(),
         system.stack.url + path.format(**arguments),
         headers=headers,
+        verify=IN_THE_CLEAR,
         timeout=30,
         json=others if has_body else None,
         params=None if has_body else others,

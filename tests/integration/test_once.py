@@ -8,7 +8,7 @@ import httpx
 
 from lab.ipmi_sim import IpmiSim
 from lab.lossy import Direction, LossyProxy
-from tests.integration.conftest import Key, System, reason
+from tests.integration.conftest import IN_THE_CLEAR, Key, System, reason
 
 
 def _at_once(
@@ -17,7 +17,7 @@ def _at_once(
     url = f"{system.stack.url}/api/servers/{server}/reboot"
     limits = httpx.Limits(max_connections=50)
     with (
-        httpx.Client(timeout=60, limits=limits) as client,
+        httpx.Client(verify=IN_THE_CLEAR, timeout=60, limits=limits) as client,
         concurrent.futures.ThreadPoolExecutor(50) as pool,
     ):
         return [*pool.map(lambda each: client.post(url, headers={**key.headers, **each}), headers)]

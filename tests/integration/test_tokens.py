@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from f2h.server_ops.v1 import server_pb2, server_pb2_grpc
 
-from tests.integration.conftest import Key, System, eventually, reason
+from tests.integration.conftest import IN_THE_CLEAR, Key, System, eventually, reason
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def token(system: System, key: Key, **form: object) -> str:
 
 def get(system: System, path: str, text: str, **headers: str) -> httpx.Response:
     bearer = {"Authorization": f"Bearer {text}", **headers}
-    return httpx.get(f"{system.stack.url}{path}", headers=bearer, timeout=20)
+    return httpx.get(f"{system.stack.url}{path}", headers=bearer, verify=IN_THE_CLEAR, timeout=20)
 
 
 @pytest.fixture(scope="module")

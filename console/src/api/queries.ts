@@ -6,11 +6,11 @@ import { Failure } from "./failure";
 /** What the API says of a cookie that holds no session any more, and of none. */
 const ENDED = new Set(["SESSION_INVALID", "CREDENTIAL_MISSING"]);
 
-const ATTEMPTS = 3;
+const ATTEMPTS = 2;
 const SLOWEST_RETRY_MS = 15_000;
 
 /** How often is asked again for what the API did not answer at all. */
-const AGAIN_MS = 10_000;
+const AGAIN_MS = 3_000;
 
 /** `onEnded` is called whenever a call is refused because the session has ended. */
 export function newQueryClient(onEnded: () => void): QueryClient {
@@ -25,7 +25,8 @@ export function newQueryClient(onEnded: () => void): QueryClient {
         staleTime: 5_000,
         // A browser that believes to be offline may still reach this host.
         networkMode: "always",
-        // What was told to have failed is mended by itself when the API is back.
+        // What was told to have failed is mended by itself when the API or the network is back.
+        refetchOnReconnect: true,
         refetchInterval: ({ state: { error } }) =>
           error instanceof Failure && error.passing ? AGAIN_MS : false,
         retry: (count, error) => count < ATTEMPTS && error instanceof Failure && error.passing,

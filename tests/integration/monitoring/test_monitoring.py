@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lab.ipmi_sim import IpmiSim
 from lab.ports import HOST
 from lab.snmpd import LOOPBACK, Snmpd
-from tests.integration.conftest import Key, System, eventually, reason
+from tests.integration.conftest import IN_THE_CLEAR, Key, System, eventually, reason
 
 
 class Monitored:
@@ -37,7 +37,9 @@ class Monitored:
         """What Prometheus reads of this server: by name, and then by labels."""
         url = f"http://{HOST}:{self.system.stack.ports.metrics}/metrics"
         found: dict[str, dict[tuple[str, ...], float]] = {}
-        for family in text_string_to_metric_families(httpx.get(url, timeout=10).text):
+        for family in text_string_to_metric_families(
+            httpx.get(url, verify=IN_THE_CLEAR, timeout=10).text
+        ):
             for sample in family.samples:
                 if sample.labels.pop("instance", self.hostname) == self.hostname:
                     labels = tuple(value for _, value in sorted(sample.labels.items()))

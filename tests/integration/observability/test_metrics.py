@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.ports import HOST
 from lab.stack import ROOT
-from tests.integration.conftest import Key, System, eventually, reason, running
+from tests.integration.conftest import IN_THE_CLEAR, Key, System, eventually, reason, running
 from tests.integration.observability.expressions import exposed, names
 
 DEPLOY = ROOT / "deploy" / "observability"
@@ -41,7 +41,7 @@ class Scraped:
 
     def text(self, part: str) -> str:
         port = getattr(self.system.stack.ports, PORTS[part])
-        answer = httpx.get(f"http://{HOST}:{port}/metrics", timeout=20)
+        answer = httpx.get(f"http://{HOST}:{port}/metrics", verify=IN_THE_CLEAR, timeout=20)
         assert answer.status_code == 200
         return answer.text
 
