@@ -75,6 +75,7 @@ started() {{
   [ -e restarts_visibly ] || return 0
   (
     sleep {boot_seconds}
+    while [ -e holds_starts ]; do sleep 0.1; done
     read -r booting <booting
     [ "$booting" = $$ ] && [ -e "/proc/$(cat pid)/exe" ] || exit 0
     exec ipmitool -I lanplus -C 3 -H {address} -p {port} -U '{username}' -f password -N 1 -R 3 \
@@ -175,6 +176,15 @@ class IpmiSim:
     @ignores_commands.setter
     def ignores_commands(self, value: bool) -> None:
         self._set_flag("ignores_commands", value)
+
+    @property
+    def holds_starts(self) -> bool:
+        """Whether a start of the machine takes until this is unset."""
+        return (self._folder / "holds_starts").exists()
+
+    @holds_starts.setter
+    def holds_starts(self, value: bool) -> None:
+        self._set_flag("holds_starts", value)
 
     def start(self) -> None:
         """Starts it and returns when it answers; a second time with an empty event log.

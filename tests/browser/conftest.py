@@ -42,7 +42,9 @@ _AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """For the tests of one module."""
-    with running(tmp_path_factory.mktemp("system")) as made:
+    # Nothing is given up here while a page is looked at.
+    patient = {"F2H_SERVER_OPS_RESTART_SECONDS": "120", "F2H_SERVER_OPS_RESCUE_SECONDS": "120"}
+    with running(tmp_path_factory.mktemp("system"), patient) as made:
         yield made
 
 

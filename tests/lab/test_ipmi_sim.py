@@ -45,6 +45,16 @@ def test_it_can_hang_in_a_start_and_be_mended(tmp_path: Path) -> None:
         assert sim.chassis_commands() == 2
 
 
+def test_a_start_can_be_held(tmp_path: Path) -> None:
+    with IpmiSim(tmp_path / "sim", boot_seconds=0) as sim:
+        sim.holds_starts = True
+        sim.ask("chassis", "power", "reset")
+        # As often as takes longer than a record.
+        assert "Boot" not in "".join(sim.ask("sel", "list").stdout for _ in range(5))
+        sim.holds_starts = False
+        assert eventually(lambda: "Boot Initiated" in sim.ask("sel", "list").stdout)
+
+
 def test_it_can_acknowledge_commands_and_ignore_them(tmp_path: Path) -> None:
     with IpmiSim(tmp_path / "sim", ignores_commands=True) as sim:
         assert sim.ask("chassis", "power", "off").returncode == 0
