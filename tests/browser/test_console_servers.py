@@ -397,6 +397,7 @@ def test_servers_are_found_and_what_goes_on_is_seen_in_the_list(
     page.reload()
     page.get_by_role("searchbox").fill(hostnames[0])
     expect(row).to_contain_text("Rebooting")
+    expect(row.get_by_text("On", exact=True)).to_be_visible()
     assert serious(page) == []
     row.get_by_role("link").click()
     start(bmc)

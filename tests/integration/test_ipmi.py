@@ -44,6 +44,37 @@ def test_the_status_says_what_the_bmc_is_and_when_it_was_asked(
     assert ipmi(system, server, key, max_age_seconds=0)["check_time"] != told["check_time"]
 
 
+def test_the_list_of_servers_says_which_have_power_and_when_that_was_seen(
+    system: System, bmc: IpmiSim
+) -> None:
+    server = system.server(bmc)
+    key = system.key(server, capabilities=IPMI)
+
+    def listed() -> dict[str, object]:
+        [told] = system.rest("GET", "/api/servers", key).json()["servers"]
+        assert system.rest("GET", f"/api/servers/{server}", key).json()["power"] == told["power"]
+        power: dict[str, object] = told["power"]
+        return power
+
+    for on, state in ((False, "OFF"), (True, "ON")):
+        bmc.set_power(on=on)
+        seen = ipmi(system, server, key, max_age_seconds=0)
+        assert seen["power"] == {"state": state, "observe_time": seen["contact_time"]}
+        # A regular check may have come since.
+        assert listed()["state"] == state
+        assert str(listed()["observe_time"]) >= str(seen["contact_time"])
+
+
+def test_the_list_of_servers_says_nothing_of_the_power_of_one_that_never_answered(
+    system: System, bmc: IpmiSim
+) -> None:
+    bmc.stop()
+    server = system.server(bmc)
+    key = system.key(server, capabilities=IPMI)
+    [told] = system.rest("GET", "/api/servers", key).json()["servers"]
+    assert "power" not in told
+
+
 def test_a_new_server_is_probed_by_itself(system: System, bmc: IpmiSim) -> None:
     server = system.server(bmc)
     key = system.key(server, capabilities=IPMI)

@@ -7,10 +7,14 @@ import { Badge } from "../parts/badge";
 import { Button } from "../parts/button";
 import { Page } from "../shell/page";
 import { text } from "../text";
+import { PowerBadge } from "./power-badge";
 import { useServers } from "./queries";
 
 /** How many are shown at once, and more on each demand: a fleet may have a thousand. */
 const STEP = 100;
+
+/** Power is seen about once a minute: what is older than this may no longer be so. */
+const FRESH_SECONDS = 180;
 
 /** The account's servers, found by a part of what is known of them. */
 export function ServersPage() {
@@ -80,12 +84,15 @@ function Row({ server }: { server: Server }) {
     <li class="card">
       <Link href={`/servers/${server.hostname}`}>{server.hostname}</Link>
       <span>{server.ips[0]}</span>
-      <span class="muted">{server.datacenter}</span>
-      <span class="server-boot small muted">
-        {text.servers.nextBoot}: {text.servers.boot[boots]}
+      <span class="server-state">
+        <PowerBadge power={server.power} freshSeconds={FRESH_SECONDS} />
       </span>
+      <span class="muted">{server.datacenter}</span>
       <span class="server-state">
         {server.current_operation && <Held by={server.current_operation} />}
+      </span>
+      <span class="server-boot small muted">
+        {text.servers.nextBoot}: {text.servers.boot[boots]}
       </span>
     </li>
   );

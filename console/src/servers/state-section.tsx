@@ -1,17 +1,10 @@
-import type { Ipmi, PowerState, Server } from "../api/schema";
+import type { Ipmi, Server } from "../api/schema";
 import { useIpmi } from "../ipmi/queries";
 import { Answered } from "../parts/answered";
-import { Badge, type Tone } from "../parts/badge";
 import { Section } from "../parts/section";
 import { Time } from "../parts/time";
 import { text } from "../text";
-
-const TONES: Record<PowerState, Tone> = {
-  STATE_UNSPECIFIED: "neutral",
-  ON: "good",
-  OFF: "neutral",
-  UNKNOWN: "warning",
-};
+import { PowerBadge } from "./power-badge";
 
 /** What a server is, and how it is just now. */
 export function StateSection({ server }: { server: Server }) {
@@ -43,15 +36,9 @@ export function StateSection({ server }: { server: Server }) {
 }
 
 function PowerSeen({ ipmi }: { ipmi: Ipmi }) {
-  const state = ipmi.power?.state ?? "STATE_UNSPECIFIED";
   return (
     <>
-      <Badge tone={TONES[state]}>{text.servers.powerState[state]}</Badge>{" "}
-      {ipmi.power?.observe_time && (
-        <span class="small muted">
-          {text.servers.seen} <Time at={ipmi.power.observe_time} />
-        </span>
-      )}
+      <PowerBadge power={ipmi.power} />
       {ipmi.reachability === "AUTH_FAILED" && <div class="error">{text.servers.bmcAuthFailed}</div>}
       {ipmi.reachability === "UNREACHABLE" && (
         <div class="error">{text.servers.bmcUnreachable}</div>

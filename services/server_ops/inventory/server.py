@@ -10,6 +10,7 @@ from f2h.access.v1.reason_pb2 import Reason
 from services.runtime.call import server_not_granted
 from services.runtime.errors import ApiError
 from services.server_ops.bmc.endpoint import BmcEndpoint, Protocol
+from services.server_ops.bmc.observation import PowerState
 from services.server_ops.netboot.netboot import Netboot
 
 BUSY_RETRY_SECONDS = 5.0
@@ -41,12 +42,15 @@ class Server:
 
 @dataclass(frozen=True)
 class ServerView:
-    """A server, the operation that holds it, and what it boots."""
+    """A server, the operation that holds it, what it boots, and whether it has power."""
 
     server: Server
     current_operation: str
     """Id of the operation; empty when none holds the server."""
     netboot: Netboot = field(default_factory=Netboot)
+    power: PowerState = PowerState.UNKNOWN
+    power_time: datetime | None = None
+    """When the BMC said so; None: it never answered."""
 
 
 class AddressTaken(Exception):  # noqa: N818 - it says what happened

@@ -3,17 +3,17 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from f2h.server_ops.v1 import ipmi_pb2, ipmi_pb2_grpc, power_pb2
+from f2h.server_ops.v1 import ipmi_pb2, ipmi_pb2_grpc
 
 from services.runtime import timestamps
 from services.runtime.call import current_caller
 from services.runtime.clock import Clock
 from services.runtime.paging import decode_token, encode_token, not_ours
 from services.server_ops.bmc.event import LogCursor, LogEvent
-from services.server_ops.bmc.observation import PowerState
 from services.server_ops.bmc.sensor import Health, Sensor
 from services.server_ops.ipmi.read import ReadIpmi
 from services.server_ops.ipmi.status import BmcStatus
+from services.server_ops.rpc.power_message import pack_power
 
 EVENTS = 50
 """How many events a page has when nothing is said."""
@@ -97,7 +97,7 @@ class IpmiServicer(ipmi_pb2_grpc.IpmiServiceServicer):
             trouble=_Ipmi.Trouble.Value(status.trouble)
             if status.trouble
             else _Ipmi.TROUBLE_UNSPECIFIED,
-            power=_pack_power(status.power, status.contact_time),
+            power=pack_power(status.power, status.contact_time),
             check_time=timestamps.pack(status.check_time),
             contact_time=timestamps.pack(status.contact_time),
             age_seconds=self._age(status.check_time),
@@ -108,7 +108,7 @@ class IpmiServicer(ipmi_pb2_grpc.IpmiServiceServicer):
         if status.drift_time and status.expected_power:
             message.drift.CopyFrom(
                 ipmi_pb2.PowerDrift(
-                    expected=_pack_power(status.expected_power, None),
+                    expected=pack_power(status.expected_power, None),
                     since=timestamps.pack(status.drift_time),
                 )
             )
@@ -142,12 +142,6 @@ def _cursor(token: str) -> LogCursor | None:
     if not (record.isdecimal() and erased.isdecimal() and int(record) <= 0xFFFF):  # noqa: PLR2004
         raise not_ours()
     return LogCursor(int(record), int(erased))
-
-
-def _pack_power(power: PowerState, time: datetime | None) -> power_pb2.Power:
-    return power_pb2.Power(
-        state=power_pb2.Power.State.Value(power), observe_time=timestamps.pack(time)
-    )
 
 
 def _pack_health(health: Health) -> "ipmi_pb2.Health.ValueType":

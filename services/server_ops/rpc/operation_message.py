@@ -11,9 +11,11 @@ from google.rpc import code_pb2, status_pb2
 
 from services.runtime import timestamps
 from services.runtime.errors import ApiError
+from services.server_ops.bmc.observation import PowerState
 from services.server_ops.operations.operation import Kind, Operation, Step
 from services.server_ops.operations.states import State
 from services.server_ops.rescue.host_key import fingerprint
+from services.server_ops.rpc.power_message import pack_power
 
 Metadata = operation_pb2.OperationMetadata
 
@@ -56,9 +58,8 @@ def _reboot(result: Mapping[str, str]) -> Message:
 
 def _power(result: Mapping[str, str]) -> Message:
     return power_pb2.ChangePowerResponse(
-        power=power_pb2.Power(
-            state=power_pb2.Power.State.Value(result["power"]),
-            observe_time=timestamps.pack(datetime.fromisoformat(result["observe_time"])),
+        power=pack_power(
+            PowerState(result["power"]), datetime.fromisoformat(result["observe_time"])
         ),
         changed=result["changed"] == str(True),
     )

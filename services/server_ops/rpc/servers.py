@@ -9,6 +9,7 @@ from services.runtime.call import current_caller
 from services.runtime.paging import decode_token, encode_token, page_size
 from services.server_ops.inventory.server import Servers, ServerView, view_of
 from services.server_ops.rpc.netboot_message import pack_netboot
+from services.server_ops.rpc.power_message import pack_power
 
 
 class ServerServicer(server_pb2_grpc.ServerServiceServicer):
@@ -53,4 +54,5 @@ def _pack(view: ServerView) -> server_pb2.Server:
         create_time=timestamps.pack(server.create_time),
         current_operation=view.current_operation,
         netboot=pack_netboot(view.netboot),
+        power=pack_power(view.power, view.power_time) if view.power_time else None,
     )

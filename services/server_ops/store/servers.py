@@ -54,10 +54,13 @@ _VIEW = (
         col(NetbootRow.planned),
         col(NetbootRow.last_boot_type),
         col(NetbootRow.last_boot_time),
+        col(BmcStatusRow.power),
+        col(BmcStatusRow.contact_time),
     )
     .select_from(ServerRow)
     .outerjoin(OperationRow, (col(OperationRow.server) == col(ServerRow.hostname)) & HOLDS)
     .outerjoin(NetbootRow, col(NetbootRow.hostname) == col(ServerRow.hostname))
+    .outerjoin(BmcStatusRow, col(BmcStatusRow.hostname) == col(ServerRow.hostname))
 )
 
 _OF_ACCOUNT = (NetbootRow, BootRow, RescueRow, ChunkRow)
@@ -221,7 +224,13 @@ def _view(row: Row[*tuple[Any, ...]]) -> ServerView:
         create_time=utc(row.create_time),
     )
     operation = f"operations/{row.current_operation}" if row.current_operation else ""
-    return ServerView(server, operation, netboot_of(row) if row.boot_type else Netboot())
+    return ServerView(
+        server,
+        operation,
+        netboot_of(row) if row.boot_type else Netboot(),
+        PowerState(row.power or PowerState.UNKNOWN),
+        utc(row.contact_time) if row.contact_time else None,
+    )
 
 
 async def _mover(session: AsyncSession, hostname: str) -> UUID | None:
