@@ -10,7 +10,6 @@ from services.runtime.access import Audience, Role
 from tests.unit.serving import Metadata, info_of, signed, status_of
 
 Stub = principal_pb2_grpc.PrincipalServiceStub
-NOC = signed(audience=Audience.NOC, subject="f" * 16)
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +29,16 @@ def test_a_colleague_is_named_and_a_stranger_is_not(
     grpc_stub: Stub, grpc_channel: grpc.Channel
 ) -> None:
     users = user_pb2_grpc.UserServiceStub(grpc_channel)
+    noc = signed(audience=Audience.NOC, subject="f" * 16)
     form = user_pb2.CreateUserRequest(account="demo", email="named@example.net", role=Role.MEMBER)
-    made = users.CreateUser(form, metadata=NOC).user
+    made = users.CreateUser(form, metadata=noc).user
     answer = grpc_stub.ListPrincipalNames(asked(made.id), metadata=reader("demo"))
     expected = principal_pb2.PrincipalName(
         id=made.id, audience=Audience.SESSION, name="named@example.net"
     )
     assert [*answer.names] == [expected]
     assert not grpc_stub.ListPrincipalNames(asked(made.id), metadata=reader("other")).names
-    users.DeleteUser(user_pb2.DeleteUserRequest(id=made.id), metadata=NOC)
+    users.DeleteUser(user_pb2.DeleteUserRequest(id=made.id), metadata=noc)
     answer = grpc_stub.ListPrincipalNames(asked(made.id), metadata=reader("demo"))
     assert [*answer.names] == [expected]
 
