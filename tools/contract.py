@@ -22,6 +22,15 @@ LISTENERS: Mapping[str, frozenset[int]] = {
 """The audiences that a listener of the edge is for."""
 
 
+_PLAIN = {
+    descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
+    descriptor_pb2.FieldDescriptorProto.TYPE_ENUM,
+    descriptor_pb2.FieldDescriptorProto.TYPE_BOOL,
+    descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
+}
+"""What can be written into the audit trail as a text."""
+
+
 @dataclass(frozen=True)
 class Rpc:
     """One RPC of ours, with what its options say."""
@@ -72,7 +81,9 @@ def passes(rpc: Rpc, listener: str) -> bool:
 
 def faults(image: descriptor_pb2.FileDescriptorSet) -> list[str]:
     """What is wrong with the contract, a sentence each; empty when nothing is."""
-    return [f"{rpc.path} {fault}" for rpc in rpcs(image) for fault in _faults(rpc)]
+    return [
+        f"{rpc.path} {fault}" for rpc in rpcs(image) for fault in (*_faults(rpc), *_not_plain(rpc))
+    ]
 
 
 def _faults(rpc: Rpc) -> Iterator[str]:
@@ -99,6 +110,12 @@ def _faults(rpc: Rpc) -> Iterator[str]:
         yield "must say both what its operation ends with and what that fails with, or neither"
     if named and getattr(rule, named) not in {field.name for field in rpc.request.field}:
         yield f"has {named} = {getattr(rule, named)!r}, which its request does not have"
+
+
+def _not_plain(rpc: Rpc) -> Iterator[str]:
+    for field in rpc.request.field:
+        if field.options.Extensions[rule_pb2.recorded] and field.type not in _PLAIN:
+            yield f"has {field.name} recorded, which is no plain value"
 
 
 def _http(options: descriptor_pb2.MethodOptions) -> tuple[str, str] | None:

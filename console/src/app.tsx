@@ -6,6 +6,8 @@ import { newQueryClient } from "./api/queries";
 import type { Session } from "./api/schema";
 import { AuditPage } from "./audit/audit-page";
 import { KeysPlace } from "./keys/keys-place";
+import { isOperationName } from "./operations/name";
+import { OperationPlace } from "./operations/operation-place";
 import { Answered } from "./parts/answered";
 import { ServerPage } from "./servers/server-page";
 import { ServersPage } from "./servers/servers-page";
@@ -101,12 +103,22 @@ function Pages() {
           )
         }
       </Route>
+      <Route path="/operations/:id">
+        {({ id }) => <OperationOr404 name={`operations/${id}`} />}
+      </Route>
+      <Route path="/antispam/operations/:id">
+        {({ id }) => <OperationOr404 name={`antispam/operations/${id}`} />}
+      </Route>
       <Route path="/keys/*?" component={KeysPlace} />
       <Route path="/audit" component={AuditPage} />
       <Route path="/account" component={AccountPage} />
       <Route component={NoSuchPage} />
     </Switch>
   );
+}
+
+function OperationOr404({ name }: { name: string }) {
+  return isOperationName(name) ? <OperationPlace name={name} /> : <NoSuchPage />;
 }
 
 function NoSuchPage() {

@@ -93,6 +93,7 @@ from services.auth.sign_in.throttle import Throttle
 from services.auth.store.accounts import SqlAccounts
 from services.auth.store.audit import SqlTrail
 from services.auth.store.keys import SqlKeys
+from services.auth.store.principal_names import SqlPrincipalNames
 from services.auth.store.sessions import SqlSessions
 from services.auth.store.sign_in_throttle import SqlFailures
 from services.auth.store.users import SqlUsers
@@ -194,6 +195,7 @@ class Stores:
     keys: SqlKeys
     accounts: SqlAccounts
     users: SqlUsers
+    names: SqlPrincipalNames
     sessions: SqlSessions
     failures: SqlFailures
     trail: SqlTrail
@@ -205,6 +207,7 @@ class Stores:
             SqlKeys(database),
             SqlAccounts(database),
             SqlUsers(database),
+            SqlPrincipalNames(database),
             SqlSessions(database),
             SqlFailures(database),
             SqlTrail(database, clock),
@@ -315,7 +318,9 @@ async def build(
         )
         mcp_pb2_grpc.add_McpServiceServicer_to_server(McpServicer(Tools.generated(checked)), to)
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(stores.keys), to)
-        principal_pb2_grpc.add_PrincipalServiceServicer_to_server(PrincipalServicer(check), to)
+        principal_pb2_grpc.add_PrincipalServiceServicer_to_server(
+            PrincipalServicer(check, stores.names), to
+        )
         session_pb2_grpc.add_SessionServiceServicer_to_server(
             SessionServicer(
                 people.sign_in,

@@ -44,6 +44,8 @@ class Rule:
     """Whether the call changes something: its REST form is no GET."""
     recorded: bool = False
     """Whether it is written into the audit trail although it changes nothing."""
+    details: frozenset[str] = frozenset()
+    """The request fields that are safe to be written into the audit trail."""
 
     @property
     def audited(self) -> bool:
@@ -119,4 +121,9 @@ def rule_of(method: descriptor.MethodDescriptor) -> Rule:
         any_key=rule.any_key,
         mutates=method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern") != "get",
         recorded=rule.audited,
+        details=frozenset(
+            field.name
+            for field in method.input_type.fields
+            if field.GetOptions().Extensions[rule_pb2.recorded]
+        ),
     )

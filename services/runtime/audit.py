@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc.aio
+import protovalidate
 import structlog
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1.audit_pb2 import AuditRecord
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc import code_pb2
 
@@ -22,6 +24,7 @@ ACCOUNT_LENGTH = 63
 ADDRESS_LENGTH = 64
 REQUEST_LENGTH = 128
 OPERATION_LENGTH = 64
+DETAIL_LENGTH = 254
 """The limits of protos/f2h/auth/v1/audit.proto. What is longer is cut: it comes unvalidated, and
 also a refusal of it is to be written down."""
 
@@ -54,6 +57,8 @@ class Attempt:
     """The address that the call came from."""
     request: str
     """The edge's id of the request."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What else was asked, by the names of the request's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,39 @@ def _attempt(path: str, rule: Rule, request: Message, caller: Caller) -> Attempt
         account=_text(request, "account")[:ACCOUNT_LENGTH] if any_account else "",
         address=call.address[:ADDRESS_LENGTH],
         request=call.request[:REQUEST_LENGTH],
+        details=_details(rule, request),
     )
+
+
+def _details(rule: Rule, request: Message) -> dict[str, str]:
+    """What the request holds in the fields that the contract says are recorded.
+
+    Nothing of a request that breaks a rule: where an address belongs may then stand anything.
+    """
+    if not rule.details or protovalidate.collect_violations(request):
+        return {}
+    return {
+        each.name: _shortened(_written(each, value))
+        for each, value in request.ListFields()
+        if each.name in rule.details
+    }
+
+
+def _written(of: FieldDescriptor, value: Any) -> str:
+    """A field's value as JSON would have it, a list's parted by commas."""
+    if of.is_repeated:
+        return ", ".join(_single(of, each) for each in value)
+    return _single(of, value)
+
+
+def _single(of: FieldDescriptor, value: Any) -> str:
+    if of.enum_type is not None:
+        return str(of.enum_type.values_by_number[value].name)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= DETAIL_LENGTH else f"{text[: DETAIL_LENGTH - 1]}…"
 
 
 def _success(answer: object, attempt: Attempt) -> Outcome:

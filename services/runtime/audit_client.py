@@ -25,6 +25,7 @@ class AuditClient:
                 account=attempt.account,
                 address=attempt.address,
                 request=attempt.request,
+                details=attempt.details,
             ),
             metadata=((HEADER, caller.header),),
             timeout=DEADLINE_SECONDS,

@@ -34,6 +34,11 @@ class Caller:
         return self.principal.account
 
     @property
+    def kind(self) -> str:
+        """What kind of caller it is, as AccessRule.Audience names it."""
+        return Audience.Name(self.principal.audience)
+
+    @property
     def servers(self) -> frozenset[str] | None:
         """The hostnames that the caller may act on; None: all of the account's."""
         if self.principal.audience == Audience.SESSION:

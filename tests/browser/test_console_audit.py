@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import (
     PHONE,
     Person,
+    call,
     complaints,
     open_console,
     person,
@@ -17,6 +18,7 @@ from tests.browser.conftest import (
 )
 from tests.integration.conftest import Key, System
 
+US_UNBLOCK = "antihack.us_unblock"
 PAGE = 100
 """So many records come at once."""
 
@@ -76,6 +78,74 @@ def test_what_was_done_and_refused_is_told_in_words(
     expect(done).to_contain_text("operation")
     expect(records(page).filter(has_text="Create API key")).to_contain_text("F2HCloud staff")
     assert complaints(seen) == []
+
+
+def test_a_colleague_is_named_by_the_address_also_after_they_left(
+    system: System, browser: Browser, account: str, who: Person, rebooted: tuple[str, Key]
+) -> None:
+    colleague = person(system, "MEMBER", account)
+    me = call(system, colleague, "GET", "/api/auth/me")["user"]["id"]
+    call(system, colleague, "POST", "/api/keys", label="theirs", capabilities=[US_UNBLOCK])
+    page = sign_in(browser, system, who)
+    open_audit(page)
+    made = records(page).filter(has_text="label theirs")
+    expect(made).to_contain_text(f"{colleague.email} from 127.0.0.1")
+    assert system.noc("DELETE", f"/api/noc/users/{me}").status_code == 200
+    page.reload()
+    expect(made).to_contain_text(f"{colleague.email} from 127.0.0.1")
+
+
+def test_what_was_unbanned_is_told(
+    system: System, browser: Browser, account: str, who: Person
+) -> None:
+    hostname = system.server(system.bmc(), account=account)
+    key = system.key(hostname, account=account, capabilities=["antihack.unban"])
+    unban = {"ip": "192.0.2.66", "jail": "sshd-203.0.113.9"}
+    system.rest("POST", f"/api/servers/{hostname}/antihack/unban", key, json=unban)
+    page = sign_in(browser, system, who)
+    open_audit(page)
+    record = records(page).filter(has_text=f"Unban address · {hostname}")
+    expect(record).to_contain_text("address 192.0.2.66 · jail sshd-203.0.113.9")
+
+
+def test_a_record_leads_to_the_operation_that_it_began(
+    system: System, browser: Browser, who: Person, rebooted: tuple[str, Key]
+) -> None:
+    hostname, key = rebooted
+    path = f"/api/servers/{hostname}/operations"
+    [operation] = system.rest("GET", path, key).json()["operations"]
+    system.finished(operation["name"], key)
+    page = sign_in(browser, system, who)
+    seen = watch(page)
+    open_audit(page)
+    records(page).filter(has_text=f"Reboot server · {hostname}").get_by_role(
+        "link", name=operation["name"].partition("/")[2]
+    ).click()
+    expect(page.get_by_role("heading", name=hostname, level=1)).to_be_visible()
+    shown = page.get_by_role("region", name="The operation that you came for")
+    expect(shown).to_contain_text("by Key nightly job")
+    expect(shown).to_contain_text("The machine was seen to restart")
+    page.get_by_role("button", name="Hide").click()
+    expect(shown).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Audit")).to_be_visible()
+    assert complaints(seen) == []
+
+
+def test_what_is_no_operation_is_asked_of_nobody(
+    system: System, browser: Browser, who: Person, rebooted: tuple[str, Key]
+) -> None:
+    hostname, _ = rebooted
+    page = sign_in(browser, system, who)
+    seen = watch(page)
+    console = f"{system.stack.url}/console/#"
+    page.goto(f"{console}/operations/..%2Fauth%2Fme")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    page.goto(f"{console}/servers/{hostname}?operation=auth/me")
+    expect(page.get_by_role("heading", name=hostname, level=1)).to_be_visible()
+    expect(page.get_by_role("region", name="State")).to_be_visible()
+    expect(page.get_by_role("region", name="The operation that you came for")).to_have_count(0)
+    assert not [url for url in seen.requests if "auth/me/watch" in url or "..%2F" in url]
 
 
 def test_who_failed_to_sign_in_is_not_said_to_be_its_person(
@@ -172,6 +242,9 @@ def test_what_is_shown_can_be_kept_and_no_spreadsheet_runs_it(
     assert len(rows) == records(page).count()
     assert f"'{formula}" in {row["resource"] for row in rows}
     assert not [cell for row in rows for cell in row.values() if cell[:1] in {*"=+-@"}]
+    assert {row["details"] for row in rows if row["method"] == "Create API key"} == {
+        "capabilities server.details, server.reboot; label nightly job; servers " + hostname
+    }
     [done] = [row for row in rows if row["resource"] == hostname and row["operation"]]
     assert (done["who"], done["subject"]) == ("Key nightly job", key.id)
     assert (done["method"], done["outcome"]) == ("Reboot server", "ACCEPTED")

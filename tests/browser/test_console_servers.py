@@ -113,6 +113,7 @@ def test_a_reboot_is_watched_step_by_step_and_a_double_click_is_one(
     assert serious(visit.page) == []
     start(bmc)
     expect(visit.followed()).to_contain_text(RESTARTED)
+    expect(visit.followed()).to_contain_text("by you")
     expect(visit.page.get_by_role("region", name="Operations")).to_contain_text("Reboot")
     assert (bmc.executed(), bmc.chassis_commands()) == (["reset"], 1)
     assert visit.asked("/reboot") == 1
@@ -142,6 +143,34 @@ def test_nothing_is_done_before_it_is_confirmed(
     assert bmc.executed() == []
 
 
+ACTIONS = ("Reboot", "Power", "Enter rescue", "Install")
+
+
+def test_while_an_operation_holds_a_server_its_actions_wait_and_say_why(
+    system: System, browser: Browser
+) -> None:
+    bmc, hostname = slow(system)
+    visit = Visit.of(browser, system, hostname)
+    dialog = visit.dialog("Reboot")
+    visit.confirm(dialog, "Reboot")
+    expect(dialog).to_have_count(0)
+    for name in ACTIONS:
+        expect(visit.button(name)).to_be_disabled()
+        expect(visit.button(name)).to_have_accessible_description(re.compile("holds this server"))
+    # It was pressed last, and what it waits for is read out there.
+    expect(visit.button("Reboot")).to_be_focused()
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.get_by_role("dialog")).to_have_count(0)
+    assert serious(visit.page) == []
+    start(bmc)
+    expect(visit.followed()).to_contain_text(RESTARTED)
+    for name in ACTIONS:
+        expect(visit.button(name)).to_be_enabled()
+        expect(visit.button(name)).to_have_accessible_description("")
+    assert visit.asked("/reboot") == 1
+    assert complaints(visit.seen) == []
+
+
 def test_what_holds_a_server_is_named_and_shown(system: System, browser: Browser) -> None:
     bmc, hostname = slow(system)
     visit = Visit.of(browser, system, hostname)
@@ -162,7 +191,7 @@ def test_what_others_ask_for_is_shown_in_every_tab_and_after_a_reload(
     system: System, browser: Browser
 ) -> None:
     bmc, hostname = slow(system)
-    key = system.key(hostname)
+    key = system.key(hostname, label="nightly job")
     system.rest("POST", f"/api/servers/{hostname}/reboot", key)
     visit = Visit.of(browser, system, hostname)
     other = visit.page.context.new_page()
@@ -173,7 +202,9 @@ def test_what_others_ask_for_is_shown_in_every_tab_and_after_a_reload(
     start(bmc)
     for page in (visit.page, other):
         expect(page.get_by_role("region", name="What goes on")).to_contain_text(RESTARTED)
-        expect(page.get_by_role("region", name="Operations")).to_contain_text("Done")
+        operations = page.get_by_role("region", name="Operations")
+        expect(operations).to_contain_text("Done")
+        expect(operations).to_contain_text("by Key nightly job")
     assert bmc.executed() == ["reset"]
 
 

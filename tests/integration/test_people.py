@@ -221,7 +221,9 @@ def test_a_person_reboots_a_server_and_is_named_in_the_trail(
         operation = browser.get(f"/api/{name}/wait").json()
         return operation if operation["done"] else None
 
-    assert "response" in eventually(ended, 40)
+    operation = eventually(ended, 40)
+    assert "response" in operation
+    assert operation["metadata"]["requester"] == {"audience": "SESSION", "subject": me}
     assert bmc.executed() == ["reset"]
     answer = browser.get(f"/api/audit?resource={server}&method=RebootServer")
     told = [
@@ -229,6 +231,31 @@ def test_a_person_reboots_a_server_and_is_named_in_the_trail(
         for each in answer.json()["records"]
     ]
     assert told == [("SESSION", me, "ACCEPTED", name, "127.0.0.1")] * 2
+    assert [each["details"] for each in answer.json()["records"]] == [{"mode": "HARD"}] * 2
+
+
+def test_colleagues_are_told_who_a_key_or_a_person_is_and_keys_are_not(
+    system: System, browser: Browser, bmc: IpmiSim
+) -> None:
+    server = system.server(bmc)
+    key = system.key(server, capabilities=["server.reboot", "server.details"], label="nightly job")
+    email = user(system, "READ_ONLY")
+    me = browser.login(email).json()["user"]["id"]
+    answer = browser.get(f"/api/principals?ids={key.id}&ids={me}&ids={'0' * 16}")
+    assert sorted(answer.json()["names"], key=lambda each: str(each["name"])) == [
+        {"id": key.id, "audience": "CUSTOMER", "name": "nightly job"},
+        {"id": me, "audience": "SESSION", "name": email},
+    ]
+    system.account("strangers")
+    with signed_in(system, account="strangers") as stranger:
+        assert stranger.get(f"/api/principals?ids={key.id}&ids={me}").json() == {"names": []}
+    refused = system.rest("GET", f"/api/principals?ids={me}", key)
+    assert (refused.status_code, reason(refused)) == (403, "AUDIENCE_NOT_ALLOWED")
+    name = system.rest("POST", f"/api/servers/{server}/reboot", key).json()["name"]
+    [shown] = browser.get(f"/api/servers/{server}/operations").json()["operations"]
+    assert shown["name"] == name
+    assert shown["metadata"]["requester"] == {"audience": "CUSTOMER", "subject": key.id}
+    system.finished(name, key)
 
 
 def test_no_attempt_of_a_person_stays_unrecorded(

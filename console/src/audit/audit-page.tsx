@@ -26,8 +26,8 @@ export function AuditPage() {
 function Trail() {
   const [filter, setFilter] = useFilter();
   const trail = useAuditRecords(filter);
-  const who = useWho();
   const records = trail.data?.pages.flatMap((page) => page.records) ?? [];
+  const who = useWho(records);
   return (
     <Page
       title={text.audit.title}

@@ -4,7 +4,7 @@ import { Badge, type Tone } from "../parts/badge";
 import { exactTime, Time } from "../parts/time";
 import { text } from "../text";
 import { placeOf } from "./filter";
-import { methodInWords } from "./words";
+import { detailsInWords, methodInWords } from "./words";
 
 const TONES: Record<AuditRecord["outcome"], Tone> = {
   OUTCOME_UNSPECIFIED: "neutral",
@@ -16,7 +16,7 @@ const TONES: Record<AuditRecord["outcome"], Tone> = {
 /** One thing that somebody did or was refused. */
 export function RecordItem({ record, who }: { record: AuditRecord; who: string }) {
   const { time, subject, resource, address, outcome, reason, operation } = record;
-  const reference = referenceOf(record);
+  const details = detailsInWords(record);
   return (
     <li class="record">
       <div class="record-time small muted">
@@ -38,6 +38,7 @@ export function RecordItem({ record, who }: { record: AuditRecord; who: string }
             </Link>
           </>
         )}
+        {details.length > 0 && <div class="small record-details">{details.join(" · ")}</div>}
         <div class="small muted">
           {subject ? (
             <Link href={placeOf({ subject })} title={text.audit.onlyThis(subject)}>
@@ -54,19 +55,29 @@ export function RecordItem({ record, who }: { record: AuditRecord; who: string }
           {operation && outcome === "ACCEPTED" ? text.audit.accepted : text.audit.outcomes[outcome]}
         </Badge>{" "}
         {reason && <code class="small">{reason}</code>}
-        {reference && (
-          <div class="small muted">
-            {reference.label} <code>{reference.id}</code>
-          </div>
-        )}
+        <Reference record={record} />
       </div>
     </li>
   );
 }
 
 /** By what there is more to be found: the operation that went on, or what the provider's logs have. */
-function referenceOf({ operation, outcome, request }: AuditRecord) {
-  if (operation) return { label: text.audit.operation, id: operation.replace("operations/", "") };
-  if (request && outcome !== "ACCEPTED") return { label: text.audit.request, id: request };
-  return null;
+function Reference({ record: { operation, outcome, request } }: { record: AuditRecord }) {
+  if (operation) {
+    const id = operation.slice(operation.lastIndexOf("/") + 1);
+    return (
+      <div class="small muted">
+        {text.audit.operation}{" "}
+        <Link href={`/${operation}`} title={text.audit.showOperation(id)}>
+          <code>{id}</code>
+        </Link>
+      </div>
+    );
+  }
+  if (!request || outcome === "ACCEPTED") return null;
+  return (
+    <div class="small muted">
+      {text.audit.request} <code>{request}</code>
+    </div>
+  );
 }

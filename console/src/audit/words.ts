@@ -1,5 +1,6 @@
 import type { AuditRecord } from "../api/schema";
-import { useKeys } from "../keys/queries";
+import { useNames } from "../principals/queries";
+import { whoIs } from "../principals/words";
 import { useSession } from "../session/session";
 import { text } from "../text";
 
@@ -13,24 +14,31 @@ export function methodInWords(path: string): string {
   );
 }
 
+/** What else was asked, in words. */
+export function detailsInWords({ details }: AuditRecord): string[] {
+  return Object.entries(details)
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, value]) =>
+      text.audit.detail(text.audit.details[name] ?? name.replaceAll("_", " "), value),
+    );
+}
+
 /** Tells who did what is recorded. */
-export function useWho(): (record: AuditRecord) => string {
+export function useWho(records: AuditRecord[]): (record: AuditRecord) => string {
   const me = useSession().data?.user;
-  const keys = useKeys().data;
+  const names = useNames(records.map(({ subject }) => subject));
   return ({ audience, subject }) => {
-    const mine = me !== undefined && subject === me.id;
-    // Somebody who signs in and is refused need not be who it is about.
-    if (mine && audience === "SESSION") return text.audit.you;
     switch (audience) {
       case "CUSTOMER":
-        return text.audit.key(keys?.find(({ id }) => id === subject)?.label || subject);
+        return whoIs({ audience, subject }, names);
       case "SESSION":
-        return text.audit.person(subject);
+        return subject === me?.id ? text.audit.you : whoIs({ audience, subject }, names);
       case "NOC":
       case "STAFF":
         return text.audit.provider;
       default:
-        return text.audit.nobodyYet(mine ? me.email : subject);
+        // Somebody who signs in and is refused need not be who it is about.
+        return text.audit.nobodyYet(names.get(subject)?.name ?? subject);
     }
   };
 }

@@ -4,6 +4,7 @@ import { Answered } from "../parts/answered";
 import { Button } from "../parts/button";
 import { useMayChange } from "../session/session";
 import { text } from "../text";
+import { AskedFor } from "./asked-for";
 import { CancelDialog } from "./cancel-dialog";
 import { Duration } from "./duration";
 import { OperationView } from "./operation-view";
@@ -50,6 +51,9 @@ function Known({ operation, metadata }: { operation: Operation; metadata: Operat
             <Duration from={metadata.create_time} to={metadata.end_time} />
           </span>
         )}
+        <span class="small muted">
+          <AskedFor metadata={metadata} />
+        </span>
         {mayCancel && (
           <Button look="quiet" onClick={() => setCancelling(true)}>
             {text.operations.cancel}

@@ -3,8 +3,8 @@ import type { Operation } from "../api/schema";
 import { Answered } from "../parts/answered";
 import { Button } from "../parts/button";
 import { Section } from "../parts/section";
-import { Time } from "../parts/time";
 import { text } from "../text";
+import { AskedFor } from "./asked-for";
 import { Duration } from "./duration";
 import { OperationProgress } from "./operation-progress";
 import { OperationView } from "./operation-view";
@@ -52,7 +52,7 @@ function Fold({ operation }: { operation: Operation }) {
         <b>{text.operations.kind[metadata.kind]}</b>
         <StateBadge state={metadata.state} />
         <span class="small muted">
-          {metadata.create_time && <Time at={metadata.create_time} />}
+          <AskedFor metadata={metadata} />
           {metadata.create_time && metadata.end_time && (
             <>
               {" · "}

@@ -1,6 +1,6 @@
 import { HardDriveDownload, LifeBuoy, Power, RotateCw } from "lucide-preact";
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { useIpmi } from "../ipmi/queries";
 import { Button } from "../parts/button";
 import { text } from "../text";
@@ -13,6 +13,8 @@ import { EnterRescueDialog, ExitRescueDialog } from "./rescue-dialogs";
 
 interface Props {
   hostname: string;
+  /** Whether an operation holds it, so that none can be begun. */
+  held: boolean;
   onOperation: (name: string) => void;
 }
 
@@ -25,36 +27,48 @@ const IN_RESCUE = new Set(["ACTIVE", "ENTER_FAILED", "EXIT_FAILED"]);
 const ENTERABLE = new Set(["INACTIVE", "ENTER_FAILED", "EXIT_FAILED"]);
 
 /** What can be done with a server; each asks before it does anything. */
-export function ServerActions({ hostname, onOperation }: Props) {
+export function ServerActions({ hostname, held, onOperation }: Props) {
+  const reason = useId();
   const [dialog, setDialog] = useState<{ Shown: Dialog } | null>(null);
   const power = useIpmi(hostname).query.data?.power?.state;
   const rescue = useRescue(hostname).data?.state ?? "INACTIVE";
   const open = (Shown: Dialog) => () => setDialog({ Shown });
   const Shown = dialog?.Shown;
+  const off = held ? reason : undefined;
   return (
     <>
       <Button
+        off={off}
         icon={<RotateCw aria-hidden="true" />}
         onClick={open((action) => <RebootDialog {...action} power={power} />)}
       >
         {text.servers.reboot}
       </Button>
-      <Button icon={<Power aria-hidden="true" />} onClick={open(PowerDialog)}>
+      <Button off={off} icon={<Power aria-hidden="true" />} onClick={open(PowerDialog)}>
         {text.servers.changePower}
       </Button>
       {ENTERABLE.has(rescue) && (
-        <Button icon={<LifeBuoy aria-hidden="true" />} onClick={open(EnterRescueDialog)}>
+        <Button off={off} icon={<LifeBuoy aria-hidden="true" />} onClick={open(EnterRescueDialog)}>
           {text.servers.enterRescue}
         </Button>
       )}
       {IN_RESCUE.has(rescue) && (
-        <Button icon={<LifeBuoy aria-hidden="true" />} onClick={open(ExitRescueDialog)}>
+        <Button off={off} icon={<LifeBuoy aria-hidden="true" />} onClick={open(ExitRescueDialog)}>
           {text.servers.exitRescue}
         </Button>
       )}
-      <Button icon={<HardDriveDownload aria-hidden="true" />} onClick={open(InstallDialog)}>
+      <Button
+        off={off}
+        icon={<HardDriveDownload aria-hidden="true" />}
+        onClick={open(InstallDialog)}
+      >
         {text.servers.install}
       </Button>
+      {held && (
+        <p id={reason} class="small muted held">
+          {text.servers.held}
+        </p>
+      )}
       {Shown && (
         <Shown hostname={hostname} onOperation={onOperation} onClose={() => setDialog(null)} />
       )}

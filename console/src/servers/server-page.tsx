@@ -2,13 +2,14 @@ import { useQueryClient } from "@tanstack/preact-query";
 import { ChevronLeft } from "lucide-preact";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Link } from "wouter-preact";
+import { Link, useSearchParams } from "wouter-preact";
 import { AntihackSection } from "../antihack/antihack-section";
 import { AntispamSection } from "../antispam/antispam-section";
 import type { Server } from "../api/schema";
 import { IpmiSection } from "../ipmi/ipmi-section";
 import { IpsSection } from "../ips/ips-section";
 import { MonitoringSection } from "../monitoring/monitoring-section";
+import { isOperationName } from "../operations/name";
 import { OperationProgress } from "../operations/operation-progress";
 import { OperationsSection } from "../operations/operations-section";
 import { Answered } from "../parts/answered";
@@ -26,6 +27,7 @@ import { StateSection } from "./state-section";
 export function ServerPage({ hostname }: { hostname: string }) {
   const server = useServer(hostname);
   const [followed, setFollowed] = useState("");
+  const [linked, setLinked] = useLinked();
   const mayChange = useMayChange();
 
   // Whoever asked for it: what holds the server is shown, and its end stays until it is put away.
@@ -38,7 +40,14 @@ export function ServerPage({ hostname }: { hostname: string }) {
     <Page
       title={hostname}
       actions={
-        server.data && mayChange && <ServerActions hostname={hostname} onOperation={setFollowed} />
+        server.data &&
+        mayChange && (
+          <ServerActions
+            hostname={hostname}
+            held={Boolean(server.data.current_operation)}
+            onOperation={setFollowed}
+          />
+        )
       }
     >
       <p class="back">
@@ -49,9 +58,19 @@ export function ServerPage({ hostname }: { hostname: string }) {
       <Answered query={server}>
         {(known) => (
           <div class="sections">
+            {linked && linked !== followed && (
+              <Followed
+                key={linked}
+                title={text.operations.linked}
+                name={linked}
+                hostname={hostname}
+                onHide={() => setLinked("")}
+              />
+            )}
             {followed && (
               <Followed
                 key={followed}
+                title={text.operations.now}
                 name={followed}
                 hostname={hostname}
                 onHide={() => setFollowed("")}
@@ -65,17 +84,28 @@ export function ServerPage({ hostname }: { hostname: string }) {
   );
 }
 
+/** The operation that a link leads to stands in the address; empty: none does. */
+function useLinked(): [string, (name: string) => void] {
+  const [params, setParams] = useSearchParams();
+  const name = params.get("operation") ?? "";
+  return [
+    isOperationName(name) ? name : "",
+    (operation) => setParams(operation ? { operation } : {}, { replace: true }),
+  ];
+}
+
 interface FollowedProps {
+  title: string;
   name: string;
   hostname: string;
   onHide: () => void;
 }
 
-function Followed({ name, hostname, onHide }: FollowedProps) {
+function Followed({ title, name, hostname, onHide }: FollowedProps) {
   const client = useQueryClient();
   const [ended, setEnded] = useState(false);
   return (
-    <section class="card followed" aria-label={text.operations.now}>
+    <section class="card followed" aria-label={title}>
       <OperationProgress
         name={name}
         onEnd={() => {

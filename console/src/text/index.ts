@@ -10,6 +10,7 @@ import * as keys from "./en/keys";
 import * as monitoring from "./en/monitoring";
 import * as operations from "./en/operations";
 import * as parts from "./en/parts";
+import * as principals from "./en/principals";
 import * as servers from "./en/servers";
 import * as shell from "./en/shell";
 import * as signIn from "./en/sign-in";
@@ -28,6 +29,7 @@ export const text = {
   keys,
   monitoring,
   operations,
+  principals,
   servers,
   shell,
   signIn,

@@ -72,5 +72,5 @@ class Users(Protocol):
         ...
 
     async def delete(self, user_id: str) -> bool:
-        """Removes the user with all sessions; False when there is none."""
+        """Removes the user with all sessions, but for the name; False when there is none."""
         ...

@@ -24,6 +24,7 @@ class TrailRecorder:
                 method=attempt.method,
                 resource=attempt.resource,
                 request=attempt.request,
+                details=attempt.details,
             )
         )
 

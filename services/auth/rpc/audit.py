@@ -57,6 +57,7 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
             account=request.account,
             address=request.address,
             request=request.request,
+            details=request.details,
         )
         sequence = await self._recorder.attempt(current_caller(), attempt)
         return audit_pb2.RecordAttemptResponse(sequence=sequence)

@@ -68,6 +68,16 @@ class UserRow(SQLModel, table=True):
     oidc_subject: str | None
 
 
+class FormerUserRow(SQLModel, table=True):
+    """A person who was removed: the audit trail names what they did by the id, and is for ever."""
+
+    __tablename__ = "former_user"
+
+    id: str = Field(primary_key=True)
+    account: str
+    email: str
+
+
 class SessionRow(SQLModel, table=True):
     """A session. Its token is not here: a digest of its secret is."""
 

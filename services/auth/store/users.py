@@ -11,7 +11,7 @@ from sqlmodel import col
 from services.auth.accounts.account import Kind
 from services.auth.accounts.user import User
 from services.auth.sign_in.second_factor import peppers_of
-from services.auth.store.tables import AccountRow, SessionRow, UserRow
+from services.auth.store.tables import AccountRow, FormerUserRow, SessionRow, UserRow
 from services.runtime.access import Role
 from services.runtime.database import Database, utc
 from services.runtime.errors import ApiError
@@ -74,9 +74,16 @@ class SqlUsers:
         async with self._database.write() as session:
             await session.execute(delete(SessionRow).where(col(SessionRow.user_id) == user_id))
             done = await session.execute(
-                delete(UserRow).where(col(UserRow.id) == user_id).returning(col(UserRow.id))
+                delete(UserRow)
+                .where(col(UserRow.id) == user_id)
+                .returning(col(UserRow.id), col(UserRow.account), col(UserRow.email))
             )
-            return done.one_or_none() is not None
+            removed = done.one_or_none()
+            if removed is not None:
+                session.add(
+                    FormerUserRow(id=removed.id, account=removed.account, email=removed.email)
+                )
+            return removed is not None
 
     async def recovery_codes_with(self, pepper: int) -> int:
         """How many users have recovery codes whose digests are under this pepper."""

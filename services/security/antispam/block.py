@@ -45,6 +45,8 @@ class Unblocking:
     """What its caller calls the request; empty: nothing."""
     caller: str = ""
     """Id of the API key or the user that asked for it; empty: it was not kept then."""
+    caller_kind: str = "AUDIENCE_UNSPECIFIED"
+    """What that is, a name of AccessRule.Audience; as here: it was not kept then."""
     end_time: datetime | None = None
     failure: Mapping[str, str] | None = None
     """{"reason", "message", "gateway"}, when it failed."""

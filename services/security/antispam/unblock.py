@@ -7,6 +7,7 @@ from uuid import UUID
 
 from f2h.access.v1.reason_pb2 import Reason
 
+from services.runtime.call import Caller
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
 from services.security.antispam.block import (
@@ -51,26 +52,27 @@ class RequestUnblock:
         self._hindering = HINDERING | block_lists
 
     async def __call__(
-        self, hostname: str, account: str, caller: str, ip: str, request_id: str = ""
+        self, hostname: str, caller: Caller, ip: str, request_id: str = ""
     ) -> Unblocking:
         """The accepted operation for an address of the server, given in canonical form.
 
-        `caller` is the id of who asks, a key or a user, whose same request id again has the same
-        operation. Raises ApiError: REQUEST_ID_REUSED, IP_NOT_BLOCKED, IP_BUSY, UNBLOCK_TOO_EARLY,
-        IP_LISTED, and DEPENDENCY_UNAVAILABLE when nobody can say whether it is listed.
+        The same request id of the same caller again has the same operation. Raises ApiError:
+        REQUEST_ID_REUSED, IP_NOT_BLOCKED, IP_BUSY, UNBLOCK_TOO_EARLY, IP_LISTED, and
+        DEPENDENCY_UNAVAILABLE when nobody can say whether it is listed.
         """
-        if request_id and (known := await self._blocks.requested(account, caller, request_id)):
+        account, subject = caller.account, caller.principal.subject
+        if request_id and (known := await self._blocks.requested(account, subject, request_id)):
             return _same(known, hostname, ip)
         try:
-            return await self._accepted(hostname, account, caller, ip, request_id)
+            return await self._accepted(hostname, caller, ip, request_id)
         except (ApiError, RequestKnown):
             # What hinders may be what was begun for the same request meanwhile.
-            if request_id and (known := await self._blocks.requested(account, caller, request_id)):
+            if request_id and (known := await self._blocks.requested(account, subject, request_id)):
                 return _same(known, hostname, ip)
             raise
 
     async def _accepted(
-        self, hostname: str, account: str, caller: str, ip: str, request_id: str
+        self, hostname: str, caller: Caller, ip: str, request_id: str
     ) -> Unblocking:
         block = (await self._blocks.of([ip])).get(ip)
         if block is None or block.state is State.UNBLOCKED:
@@ -84,7 +86,16 @@ class RequestUnblock:
             _refuse_listed(await self._blocklist.look_up(ip, fresh=True), self._hindering)
         now = self._clock()
         unblocking = Unblocking(
-            self._new_id(), ip, hostname, account, "RUNNING", now, now, request_id, caller
+            self._new_id(),
+            ip,
+            hostname,
+            caller.account,
+            "RUNNING",
+            now,
+            now,
+            request_id,
+            caller.principal.subject,
+            caller.kind,
         )
         try:
             await self._blocks.begin(unblocking)

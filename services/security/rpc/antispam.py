@@ -10,6 +10,7 @@ from f2h.server_ops.v1 import operation_pb2
 from google.longrunning import operations_pb2
 
 from services.runtime import timestamps
+from services.runtime.access import Audience
 from services.runtime.call import current_caller
 from services.runtime.clock import Clock
 from services.runtime.errors import ApiError
@@ -69,11 +70,7 @@ class AntispamServicer(antispam_pb2_grpc.AntispamServiceServicer):
             text = f"{server.hostname} does not have the address {ip}."
             raise ApiError(Reason.SERVER_NOT_GRANTED, text, metadata={"ip": ip})
         accepted = await self._request_unblock(
-            server.hostname,
-            caller.account,
-            caller.principal.subject,
-            ip,
-            request_id(request.request_id),
+            server.hostname, caller, ip, request_id(request.request_id)
         )
         return _operation(accepted)
 
@@ -133,6 +130,7 @@ def _operation(unblocking: Unblocking) -> operations_pb2.Operation:
             update_time=timestamps.pack(unblocking.update_time),
             end_time=timestamps.pack(unblocking.end_time),
             fault=_Metadata.PROVIDER if failure else _Metadata.FAULT_UNSPECIFIED,
+            requester=_requester(unblocking),
         )
     )
     if failure:
@@ -149,6 +147,13 @@ def _operation(unblocking: Unblocking) -> operations_pb2.Operation:
             )
         )
     return message
+
+
+def _requester(unblocking: Unblocking) -> operation_pb2.Requester | None:
+    if not unblocking.caller:
+        return None
+    kind = Audience.Value(unblocking.caller_kind)
+    return operation_pb2.Requester(audience=kind, subject=unblocking.caller)
 
 
 def _pack_look_up(look_up: LookUp) -> antispam_pb2.AntispamAddress:

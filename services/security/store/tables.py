@@ -70,6 +70,9 @@ class UnblockingRow(SQLModel, table=True):
     hostname: str
     account: str
     caller: str = Field(sa_column=Column(String, nullable=False, server_default=""))
+    caller_kind: str = Field(
+        sa_column=Column(String, nullable=False, server_default="AUDIENCE_UNSPECIFIED")
+    )
     request_id: str | None = None
     state: str = Field(index=True)
     failure: dict[str, Any] | None = Field(sa_column=Column(JSON(none_as_null=True), nullable=True))

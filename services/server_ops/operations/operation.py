@@ -62,6 +62,8 @@ class Operation:
     account: str
     caller: str
     """Id of the API key or the user that asked for it."""
+    caller_kind: str
+    """What that is, a name of AccessRule.Audience; AUDIENCE_UNSPECIFIED: it was not kept then."""
     parameters: Mapping[str, str]
     request_id: str
     """The caller's own id of the request, one of that caller alone; empty when none was given."""

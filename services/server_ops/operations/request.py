@@ -26,6 +26,8 @@ class OperationRequest:
     account: str
     caller: str
     """Id of the API key or the user that asks."""
+    caller_kind: str
+    """Which of them it is, a name of AccessRule.Audience."""
     request_id: str
     """Empty when the caller gave none."""
 
@@ -61,6 +63,7 @@ class RequestOperation:
             server=request.hostname,
             account=request.account,
             caller=request.caller,
+            caller_kind=request.caller_kind,
             parameters=request.parameters,
             request_id=request.request_id,
             steps=tuple(Step(name) for name in request.steps),

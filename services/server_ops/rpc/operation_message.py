@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
 
 from services.runtime import timestamps
+from services.runtime.access import Audience
 from services.runtime.errors import ApiError
 from services.server_ops.bmc.observation import PowerState
 from services.server_ops.operations.operation import Kind, Operation, Step
@@ -35,6 +36,9 @@ def pack(operation: Operation) -> operations_pb2.Operation:
             fault=Metadata.Fault.Value(operation.failure.fault)
             if operation.failure
             else Metadata.FAULT_UNSPECIFIED,
+            requester=operation_pb2.Requester(
+                audience=Audience.Value(operation.caller_kind), subject=operation.caller
+            ),
         )
     )
     if operation.failure:

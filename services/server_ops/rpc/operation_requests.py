@@ -18,5 +18,6 @@ def operation_request(
         steps=steps,
         account=caller.account,
         caller=caller.principal.subject,
+        caller_kind=caller.kind,
         request_id=request_id_of(request_id),
     )

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Index,
+    String,
     UniqueConstraint,
     literal_column,
     text,
@@ -193,6 +194,9 @@ class OperationRow(SQLModel, table=True):
     key_id: str
     """Id of the caller, also where that is a person: named as when only keys could ask, so that
     processes of the version before still run."""
+    caller_kind: str = Field(
+        sa_column=Column(String, nullable=False, server_default="AUDIENCE_UNSPECIFIED")
+    )
     parameters: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
     request_id: str | None
     state: str = Field(index=True)

@@ -108,6 +108,12 @@ def test_a_person_lifts_bans_for_the_accounts_servers_alone(gates: Gates) -> Non
         gates.us.ban(SSHD, BAD)
         form = {"ip": IPS[ONE][0], "blocked_ip": BAD}
         assert browser.post("/api/us/antihack/unblock", form).json()["jails"] == 1
+        trail = browser.get("/api/audit?page_size=3").json()["records"]
+        assert [(each["resource"], each["details"]) for each in trail] == [
+            (IPS[ONE][0], {"blocked_ip": BAD}),
+            (NEIGHBOUR, {"ip": BAD}),
+            (ONE, {"ip": BAD}),
+        ]
         assert gates.eu.banned(SSHD) == gates.us.banned(SSHD) == gates.us.banned(OF_NEIGHBOUR) == []
         foreign = browser.post(f"/api/servers/{STRANGER}/antihack/unban", {"ip": BAD})
         assert (foreign.status_code, reason(foreign)) == refused

@@ -59,6 +59,7 @@ def test_a_reboot_needs_its_capability_on_its_server() -> None:
         "hostname",
         "hostname",
         role=Role.MEMBER,
+        details=frozenset({"mode"}),
     )
 
 
@@ -78,6 +79,36 @@ def test_only_these_need_no_capability_of_their_own() -> None:
         "/f2h.auth.v1.TokenService/CreateToken",
         "/f2h.server_ops.v1.OperationService/CancelOperation",  # that of what it cancels
     ]
+
+
+RECORDED = """
+auth KeyService/CreateKey                 | capabilities cidrs label servers
+auth KeyService/UpdateKey                 | capabilities cidrs label servers
+auth KeyService/RotateKey                 | overlap
+auth UserService/CreateUser               | email role
+auth UserService/UpdateUser               | disabled role
+security AntihackService/UnbanAddress     | ip jail
+security AntihackService/UnblockUsAddress | blocked_ip
+security AntispamService/UnblockAntispam  | ip
+server_ops InstallService/StartInstall    | layout os_hostname template
+server_ops InventoryService/SetNetboot    | boot_type image
+server_ops InventoryService/PutFailoverIp | hostname
+server_ops IpService/MoveIp               | hostname
+server_ops PowerService/ChangePower       | action
+server_ops PtrService/SetPtr              | ptr
+server_ops RebootService/RebootServer     | mode
+server_ops RescueService/EnterRescue      | image
+server_ops WebhookService/CreateWebhook   | event_types label
+server_ops WebhookService/UpdateWebhook   | enabled event_types label
+"""
+"""What of their requests is written into the audit trail."""
+
+
+def test_these_fields_and_no_others_are_recorded() -> None:
+    table = [line.split("|") for line in RECORDED.strip().splitlines()]
+    assert {
+        path: " ".join(sorted(rule.details)) for path, rule in RULES.items() if rule.details
+    } == {"/f2h.{}.v1.{}".format(*name.split()): fields.strip() for name, fields in table}
 
 
 def test_keys_are_no_business_of_a_customers_key() -> None:

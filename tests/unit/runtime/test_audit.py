@@ -10,13 +10,14 @@ from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1 import key_pb2, user_pb2
 from f2h.auth.v1.audit_pb2 import AuditRecord
-from f2h.server_ops.v1 import reboot_pb2, reboot_pb2_grpc
+from f2h.security.v1 import antihack_pb2
+from f2h.server_ops.v1 import reboot_pb2, reboot_pb2_grpc, rescue_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 from sqlalchemy.exc import OperationalError
 
 from services.runtime import server
-from services.runtime.access import Audience, Rule, rules
+from services.runtime.access import Audience, Role, Rule, rules
 from services.runtime.audit import Attempt, Audit, Outcome
 from services.runtime.call import Call, Caller, set_call
 from services.runtime.errors import ApiError
@@ -26,6 +27,8 @@ from tests.unit.serving import new_address
 REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
 CREATE_KEY = "/f2h.auth.v1.KeyService/CreateKey"
 REVOKE_KEY = "/f2h.auth.v1.KeyService/RevokeKey"
+UNBAN = "/f2h.security.v1.AntihackService/UnbanAddress"
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVAxNpnzyQ2sV3sUTlqJ0wDAyRK1+MFe+MmGSvN9RRQ me"
 RULES = {**rules(key_pb2), **rules(reboot_pb2), **rules(user_pb2)}
 REQUEST = reboot_pb2.RebootServerRequest(hostname="ns1.example.net")
 
@@ -183,6 +186,56 @@ async def test_the_resource_is_what_the_request_names_or_what_was_made(
 ) -> None:
     await call(audit, does(lambda: answer), path, request_)
     assert (kept.attempts[0].resource, kept.outcomes[1].resource) == resources
+
+
+async def recorded(kept: Kept, path: str, request: Any) -> dict[str, str]:
+    """What is written down of a request besides its resource."""
+    await call(
+        Audit(rules(antihack_pb2, key_pb2, rescue_pb2, user_pb2), kept), does(object), path, request
+    )
+    return {**kept.attempts[-1].details}
+
+
+async def test_what_the_contract_says_is_recorded_of_a_request(kept: Kept) -> None:
+    unban = antihack_pb2.UnbanAddressRequest(hostname="ns1.example.net", ip="192.0.2.66")
+    assert await recorded(kept, UNBAN, unban) == {"ip": "192.0.2.66"}
+    unban.jail = "sshd-203.0.113.9"
+    assert await recorded(kept, UNBAN, unban) == {"ip": "192.0.2.66", "jail": "sshd-203.0.113.9"}
+    change = user_pb2.UpdateUserRequest(id="a" * 16, role=Role.MEMBER, disabled=False)
+    path = "/f2h.auth.v1.UserService/UpdateUser"
+    assert await recorded(kept, path, change) == {"role": "MEMBER", "disabled": "false"}
+
+
+async def test_what_it_does_not_say_is_recorded_of_no_request(kept: Kept) -> None:
+    secret = user_pb2.CreateUserRequest(
+        account="demo", email="a@example.net", role=Role.OWNER, password="correct horse battery"
+    )
+    path = "/f2h.auth.v1.UserService/CreateUser"
+    assert await recorded(kept, path, secret) == {"email": "a@example.net", "role": "OWNER"}
+    ssh = rescue_pb2.EnterRescueRequest(
+        hostname="ns1.example.net", ssh_keys=[SSH_KEY], image="rescue", request_id="r"
+    )
+    path = "/f2h.server_ops.v1.RescueService/EnterRescue"
+    assert await recorded(kept, path, ssh) == {"image": "rescue"}
+
+
+async def test_nothing_is_recorded_of_a_request_that_breaks_a_rule(kept: Kept) -> None:
+    slip = antihack_pb2.UnbanAddressRequest(hostname="ns1.example.net", ip="my password")
+    assert await recorded(kept, UNBAN, slip) == {}
+    assert kept.attempts[0].resource == "ns1.example.net"
+
+
+async def test_a_long_list_is_cut_and_says_so(kept: Kept) -> None:
+    many = key_pb2.CreateKeyRequest(
+        label="nightly",
+        capabilities=["server.reboot", "server.power"],
+        servers=[f"ns{number}.example.net" for number in range(1000)],
+    )
+    details = await recorded(kept, CREATE_KEY, many)
+    assert details["label"] == "nightly"
+    assert details["capabilities"] == "server.reboot, server.power"
+    assert details["servers"].startswith("ns0.example.net, ns1.example.net, ")
+    assert (len(details["servers"]), details["servers"][-1]) == (254, "…")
 
 
 async def test_what_is_too_long_is_cut(audit: Audit, kept: Kept) -> None:

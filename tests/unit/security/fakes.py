@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from f2h.access.v1.principal_pb2 import Principal
+
+from services.runtime.access import Audience
 from services.runtime.audit import Attempt, Outcome
 from services.runtime.call import Caller
 from services.security.antihack.fail2ban import Ban, BanList, Health, SourceBusy, SourceFailed
@@ -28,6 +31,12 @@ def gateway(name: str = "gw1", **fields: Any) -> Gateway:
 
 def listing(name: SpamhausList, code: str = "127.0.0.4") -> Listing:
     return Listing(name, (code,), Delisting.SELF, f"https://check.example.org/{name.lower()}")
+
+
+def caller(subject: str = "0" * 16, account: str = "demo") -> Caller:
+    """A person who calls."""
+    principal = Principal(audience=Audience.SESSION, subject=subject, account=account)
+    return Caller(principal, "", None)
 
 
 class FakeClock:

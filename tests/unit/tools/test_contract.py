@@ -77,6 +77,13 @@ def test_a_rule_that_names_a_missing_field_is_a_fault(protos: Path, tmp_path: Pa
     assert [f for f in _faults(protos, tmp_path) if "server_field = 'host'" in f]
 
 
+def test_only_plain_values_are_recorded(protos: Path, tmp_path: Path) -> None:
+    given = "  bytes blob = 9 [(f2h.access.v1.recorded) = true];\n"
+    of = "message RebootServerRequest {\n"
+    _edit(protos, lambda text: text.replace(of, of + given))
+    assert [f for f in _faults(protos, tmp_path) if "has blob recorded" in f]
+
+
 def test_an_rpc_for_customers_without_a_capability_is_a_fault(protos: Path, tmp_path: Path) -> None:
     _edit(protos, lambda text: text.replace("      capability: CAPABILITY_SERVER_REBOOT\n", ""))
     assert [f for f in _faults(protos, tmp_path) if "without a capability" in f]

@@ -30,12 +30,11 @@ export const yourTime = "In your time zone.";
 export const onlyThis = (what: string) => `Only ${what}`;
 
 export const you = "You";
-export const key = (label: string) => `Key ${label}`;
-export const person = (id: string) => `Person ${id}`;
 export const provider = "F2HCloud staff";
 export const nobodyYet = (claimed: string) => `Not signed in, as ${claimed}`;
 export const fromAddress = (address: string) => `from ${address}`;
 export const operation = "operation";
+export const showOperation = (id: string) => `Show operation ${id}`;
 export const request = "request";
 
 /** What came of it. An operation goes on after it was accepted. */
@@ -90,12 +89,26 @@ export const methods: Record<string, string> = {
   UpdateWebhook: "Change webhook",
 };
 
+/** What else was asked, by the field of the request, where that is not the word for it. */
+export const details: Record<string, string> = {
+  blocked_ip: "address",
+  cidrs: "networks",
+  email: "e-mail address",
+  event_types: "events",
+  hostname: "to",
+  ip: "address",
+  os_hostname: "name",
+  ptr: "name",
+};
+export const detail = (name: string, value: string) => `${name} ${value}`;
+
 export const columns = [
   "time",
   "who",
   "subject",
   "method",
   "resource",
+  "details",
   "address",
   "outcome",
   "reason",

@@ -11,7 +11,12 @@ import type {
 
 export const title = "Operations";
 export const intro = "What was asked for here, by people and by API keys. Kept for 30 days.";
+export const kept = "Operations are kept for 30 days after their end.";
+export const one = "Operation";
 export const now = "What goes on";
+export const linked = "The operation that you came for";
+export const you = "you";
+export const by = (who: string) => `by ${who}`;
 export const none = "Nothing was asked for in the last 30 days.";
 export const more = "Show older ones";
 export const steps = "Steps";

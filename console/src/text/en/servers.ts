@@ -43,6 +43,8 @@ export const boot: Record<NetbootBootType, string> = {
   NETWORK: "Network image",
 };
 
+export const held = "An operation holds this server. When it has ended, another can be begun.";
+
 /** While an action was sent, and nothing has come back. */
 export const sent = "Sent. Waiting for the answer…";
 export const notTwice =

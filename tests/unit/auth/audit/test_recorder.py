@@ -38,7 +38,8 @@ def caller(**fields: Any) -> Caller:
 )
 async def test_who_did_it_is_the_principal(who: Caller, account: str) -> None:
     kept = Kept()
-    attempt = Attempt(METHOD, "ns1.example.net", "said", "203.0.113.4", "request-1")
+    details = {"label": "nightly"}
+    attempt = Attempt(METHOD, "ns1.example.net", "said", "203.0.113.4", "request-1", details)
     assert await TrailRecorder(kept).attempt(who, attempt) == 1
     expected = AuditRecord(
         account=account,
@@ -48,6 +49,7 @@ async def test_who_did_it_is_the_principal(who: Caller, account: str) -> None:
         method=METHOD,
         resource="ns1.example.net",
         request="request-1",
+        details=details,
     )
     assert kept.records == [(expected, None)]
 

@@ -282,7 +282,8 @@ async def test_a_service_records_what_its_caller_does(
     caller = Caller(Principal(**fields), signed(**fields)[0][1], None)
     async with grpc.aio.insecure_channel(grpc_addr) as channel:
         client = AuditClient(channel)
-        told = Attempt(REBOOT, "ns1.example.net", "", "203.0.113.4", "request-1")
+        details = {"mode": "HARD"}
+        told = Attempt(REBOOT, "ns1.example.net", "", "203.0.113.4", "request-1", details)
         sequence = await client.attempt(caller, told)
         outcome = Outcome(AuditRecord.ACCEPTED, operation="operations/1")
         await client.outcome(caller, sequence, outcome)
@@ -292,6 +293,7 @@ async def test_a_service_records_what_its_caller_does(
         "e" * 16,
         "operations/1",
     )
+    assert dict(found.details) == details
 
 
 # --- Listing

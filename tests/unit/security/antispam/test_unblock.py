@@ -11,10 +11,9 @@ from services.security.antispam.listing import LookUp, SpamhausList
 from services.security.antispam.states import State
 from services.security.antispam.unblock import HINDERING, RequestUnblock
 from services.security.store.blocks import SqlBlocks
-from tests.unit.security.fakes import FakeBlocklist, FakeClock
+from tests.unit.security.fakes import FakeBlocklist, FakeClock, caller
 
 IP = "203.0.113.9"
-CALLER = "0" * 16
 WAIT = timedelta(hours=1)
 
 
@@ -43,7 +42,7 @@ async def free(blocked: Block, clock: FakeClock) -> Block:
 
 
 async def ask(request: RequestUnblock, ip: str = IP, request_id: str = "") -> Unblocking:
-    return await request("ns1.example.net", "demo", CALLER, ip, request_id)
+    return await request("ns1.example.net", caller(), ip, request_id)
 
 
 async def refusal(request: RequestUnblock, ip: str = IP, request_id: str = "") -> ApiError:
@@ -61,7 +60,15 @@ async def test_an_accepted_unblocking_runs(
 ) -> None:
     accepted = await ask(request_unblock)
     assert accepted == Unblocking(
-        accepted.id, IP, "ns1.example.net", "demo", "RUNNING", clock(), clock(), caller=CALLER
+        accepted.id,
+        IP,
+        "ns1.example.net",
+        "demo",
+        "RUNNING",
+        clock(),
+        clock(),
+        caller="0" * 16,
+        caller_kind="SESSION",
     )
     assert await blocks.find(accepted.id) == accepted
     block = (await blocks.of([IP]))[IP]
@@ -260,23 +267,23 @@ async def test_an_id_that_was_used_for_another_address_or_server_is_refused(
     other = await refusal(request_unblock, "203.0.113.90", request_id="a")
     assert (other.reason, other.metadata) == (Reason.REQUEST_ID_REUSED, {"operation": made.name})
     with pytest.raises(ApiError) as refused:
-        await request_unblock("ns2.example.net", "demo", CALLER, IP, "a")
+        await request_unblock("ns2.example.net", caller(), IP, "a")
     assert refused.value.reason == Reason.REQUEST_ID_REUSED
 
 
-@pytest.mark.parametrize(("account", "caller"), [("other", CALLER), ("demo", "1" * 16)])
+@pytest.mark.parametrize(("account", "subject"), [("other", "0" * 16), ("demo", "1" * 16)])
 async def test_another_account_or_caller_with_the_same_id_has_another_operation(
     request_unblock: RequestUnblock,
     blocks: SqlBlocks,
     clock: FakeClock,
     free: Block,
     account: str,
-    caller: str,
+    subject: str,
 ) -> None:
     made = await ask(request_unblock, request_id="a")
     await blocks.end(made.id, clock(), {"reason": "MAIL_GATE_FAILED", "message": "", "gateway": ""})
-    other = await request_unblock("ns1.example.net", account, caller, IP, "a")
-    assert (other.account, other.caller, other.id == made.id) == (account, caller, False)
+    other = await request_unblock("ns1.example.net", caller(subject, account), IP, "a")
+    assert (other.account, other.caller, other.id == made.id) == (account, subject, False)
 
 
 async def test_without_an_id_each_request_is_its_own(

@@ -191,7 +191,12 @@ def world(everywhere: World, grpc_server: grpc.aio.Server) -> World:
 @pytest.fixture
 def customer(world: World) -> Metadata:
     """Whose server ns1 is, with a key for it."""
-    return signed(audience=Audience.CUSTOMER, account="demo", policy_digest=ONE_SERVER.digest())
+    return signed(
+        audience=Audience.CUSTOMER,
+        account="demo",
+        subject="c" * 16,
+        policy_digest=ONE_SERVER.digest(),
+    )
 
 
 @pytest.fixture

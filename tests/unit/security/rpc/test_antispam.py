@@ -8,6 +8,7 @@ from f2h.server_ops.v1 import operation_pb2
 from google.longrunning import operations_pb2
 from google.rpc import code_pb2
 
+from services.runtime.access import Audience
 from services.runtime.request_id import IDEMPOTENCY_KEY
 from services.security.antispam.block import Block, Unblocking
 from services.security.antispam.listing import SpamhausList
@@ -180,7 +181,17 @@ def test_an_accepted_unblocking_runs(
     assert step.name == f"lift the block of {IP} on the mail gates, and see it lifted"
     assert step.state == OperationStep.DOING
     assert not step.HasField("end_time")
+    assert (about.requester.audience, about.requester.subject) == (Audience.CUSTOMER, "c" * 16)
     assert found(grpc_stub, customer, operation.name) == operation
+
+
+def test_of_an_old_unblocking_it_is_not_said_who_asked_for_it(
+    grpc_stub: Stub, world: World, customer: Metadata, free: Block
+) -> None:
+    now = world.clock()
+    old = Unblocking(uuid4(), IP, "ns1.example.net", "demo", "RUNNING", now, now)
+    world.run(lambda: world.blocks.begin(old))
+    assert not metadata(found(grpc_stub, customer, old.name)).HasField("requester")
 
 
 def test_an_unblocking_that_succeeded_tells_when_it_was_seen(

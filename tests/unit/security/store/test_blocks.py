@@ -1,9 +1,11 @@
 import asyncio
+from dataclasses import asdict, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from f2h.access.v1.reason_pb2 import Reason
+from sqlalchemy import insert
 
 from services.runtime.database import Database
 from services.runtime.errors import ApiError
@@ -18,7 +20,8 @@ from services.security.antispam.block import (
 from services.security.antispam.states import State
 from services.security.antispam.unblock import RequestUnblock
 from services.security.store.blocks import SqlBlocks
-from tests.unit.security.fakes import NOW
+from services.security.store.tables import UnblockingRow
+from tests.unit.security.fakes import NOW, caller
 
 IP = "203.0.113.9"
 CALLER = "0" * 16
@@ -40,12 +43,21 @@ def unblocking(
     minutes: float = 1,
     account: str = "demo",
     request_id: str = "",
-    caller: str = CALLER,
+    asked_by: str = CALLER,
 ) -> Unblocking:
     """One that is asked for so long after the wait of a first block."""
     time = NOW + HOUR + timedelta(minutes=minutes)
     return Unblocking(
-        uuid4(), ip, "ns1.example.net", account, "RUNNING", time, time, request_id, caller
+        uuid4(),
+        ip,
+        "ns1.example.net",
+        account,
+        "RUNNING",
+        time,
+        time,
+        request_id,
+        asked_by,
+        "CUSTOMER",
     )
 
 
@@ -193,12 +205,23 @@ async def test_a_request_is_found_by_its_caller_and_id(blocks: SqlBlocks) -> Non
     made = unblocking(request_id="a")
     await blocks.begin(made)
     assert await blocks.requested("demo", CALLER, "a") == made
-    for account, caller, name in (
+    for account, asked_by, name in (
         ("demo", CALLER, "b"),
         ("demo", "1" * 16, "a"),
         ("other", CALLER, "a"),
     ):
-        assert await blocks.requested(account, caller, name) is None
+        assert await blocks.requested(account, asked_by, name) is None
+
+
+async def test_what_a_process_of_the_version_before_keeps_is_found(
+    blocks: SqlBlocks, database: Database
+) -> None:
+    made = unblocking()
+    columns = {**asdict(made), "failure": None, "request_id": None}
+    del columns["caller_kind"]
+    async with database.write() as session:
+        await session.execute(insert(UnblockingRow).values(**columns))
+    assert await blocks.find(made.id) == replace(made, caller_kind="AUDIENCE_UNSPECIFIED")
 
 
 async def test_a_caller_has_an_id_once_and_what_was_to_be_begun_is_not(
@@ -212,7 +235,7 @@ async def test_a_caller_has_an_id_once_and_what_was_to_be_begun_is_not(
         await blocks.begin(unblocking("203.0.113.10", request_id="a"))
     assert (await only(blocks, "203.0.113.10")).state is State.BLOCKED_FOR_SPAM
     others = unblocking("203.0.113.11", account="other", request_id="a")
-    persons = unblocking("203.0.113.12", caller="1" * 16, request_id="a")
+    persons = unblocking("203.0.113.12", asked_by="1" * 16, request_id="a")
     for each in (others, persons):
         await blocks.begin(each)
     assert await blocks.under_way() == [first, others, persons]
@@ -230,7 +253,7 @@ async def test_of_many_requests_with_one_id_at_once_there_is_one_operation(
 ) -> None:
     await block(blocks)
     request = RequestUnblock(blocks, None, lambda: NOW + HOUR, uuid4)
-    made = await asyncio.gather(*(request("ns1", "demo", CALLER, IP, "a") for _ in range(20)))
+    made = await asyncio.gather(*(request("ns1", caller(), IP, "a") for _ in range(20)))
     assert len({each.id for each in made}) == 1
     assert await blocks.under_way() == [made[0]]
 
@@ -241,7 +264,7 @@ async def test_of_an_id_for_two_addresses_at_once_one_is_refused(blocks: SqlBloc
         await block(blocks, ip)
     request = RequestUnblock(blocks, None, lambda: NOW + HOUR, uuid4)
     outcomes = await asyncio.gather(
-        *(request("ns1", "demo", CALLER, ip, "a") for ip in ips), return_exceptions=True
+        *(request("ns1", caller(), ip, "a") for ip in ips), return_exceptions=True
     )
     [made] = [each for each in outcomes if isinstance(each, Unblocking)]
     refused = [each for each in outcomes if isinstance(each, ApiError)]

@@ -142,6 +142,7 @@ def running(kind: Kind, steps: tuple[str, ...], **parameters: str) -> Running:
         server="ns1.example.net",
         account="demo",
         caller="0" * 16,
+        caller_kind="CUSTOMER",
         parameters=parameters,
         request_id="",
         steps=tuple(Step(name) for name in steps),

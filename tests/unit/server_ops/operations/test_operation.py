@@ -48,6 +48,7 @@ def operation(**changes: Any) -> Operation:
             server="ns1.example.net",
             account="demo",
             caller="0" * 16,
+            caller_kind="CUSTOMER",
             parameters={"mode": "HARD"},
             request_id="",
             steps=(Step("look"), Step("send")),

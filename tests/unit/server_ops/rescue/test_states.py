@@ -23,6 +23,7 @@ def operation(kind: Kind, state: OperationState, **changes: object) -> Operation
         server="ns1.example.net",
         account="acme",
         caller="k",
+        caller_kind="CUSTOMER",
         parameters={},
         request_id="",
         steps=(),

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import insert
 
 from services.runtime.database import Database, migrate
 from services.server_ops.__main__ import MIGRATIONS
@@ -23,8 +24,16 @@ from services.server_ops.operations.repository import RequestIdReused, ServerHel
 from services.server_ops.operations.states import State
 from services.server_ops.operations.tidy import TidyOperations
 from services.server_ops.store.operations import SqlOperations
+from services.server_ops.store.tables import OperationRow
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+
+
+OLD_COLUMNS = {
+    *("id", "kind", "server", "account", "parameters", "state", "steps", "failure", "result"),
+    *("create_time", "update_time", "end_time", "sent"),
+}
+"""Those of the version before that are called as in the operation."""
 
 
 def operation(**changes: Any) -> Operation:
@@ -35,6 +44,7 @@ def operation(**changes: Any) -> Operation:
             server="ns1.example.net",
             account="demo",
             caller="0" * 16,
+            caller_kind="CUSTOMER",
             parameters={"mode": "HARD"},
             request_id="",
             steps=(Step("look"), Step("send")),
@@ -47,11 +57,16 @@ def operation(**changes: Any) -> Operation:
 
 
 @pytest.fixture
-async def operations(database_url: str) -> AsyncIterator[SqlOperations]:
+async def database(database_url: str) -> AsyncIterator[Database]:
     await asyncio.to_thread(migrate, database_url, MIGRATIONS)
     database = Database(database_url)
-    yield SqlOperations(database)
+    yield database
     await database.close()
+
+
+@pytest.fixture
+def operations(database: Database) -> SqlOperations:
+    return SqlOperations(database)
 
 
 async def test_what_is_kept_is_what_is_found(operations: SqlOperations) -> None:
@@ -63,6 +78,18 @@ async def test_what_is_kept_is_what_is_found(operations: SqlOperations) -> None:
     failed = await operations.update(kept.id, lambda o: fail(o, failure, NOW))
     assert begun.steps[0].start_time == NOW
     assert await operations.find(kept.id) == failed
+
+
+async def test_what_a_process_of_the_version_before_keeps_is_found(
+    operations: SqlOperations, database: Database
+) -> None:
+    made = operation(steps=())
+    columns = {name: value for name, value in vars(made).items() if name in OLD_COLUMNS}
+    async with database.write() as session:
+        await session.execute(
+            insert(OperationRow).values(key_id=made.caller, request_id=None, **columns)
+        )
+    assert await operations.find(made.id) == replace(made, caller_kind="AUDIENCE_UNSPECIFIED")
 
 
 async def test_of_a_hundred_at_once_one_holds_the_server_and_the_others_learn_which(
