@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
-from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, Route, ViewportSize, expect
 
 from lab.ipmi_sim import IpmiSim
 from tests.browser.conftest import (
@@ -26,7 +26,7 @@ from tests.browser.conftest import (
 )
 from tests.integration.conftest import ACCOUNT, Key, System, eventually, running
 
-NARROW = {"width": 360, "height": 740}
+NARROW: ViewportSize = {"width": 360, "height": 740}
 
 DETAILS = "Server / netboot details (GET /servers/{host})"
 
