@@ -294,10 +294,12 @@ def test_a_key_whose_answer_was_lost_can_be_revoked_at_once(
     system: System, browser: Browser
 ) -> None:
     system.server(system.bmc(), account="lost-revoked")
-    page = open_form(browser, system, person(system, account="lost-revoked"))
+    page = open_form(browser, system, person(system, account="lost-revoked"), size=NARROW)
     lose_answers(page, times=1)
     page.get_by_label("Exit rescue").check()
     page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("button", name="Revoke key")).to_be_visible()
+    assert fits(page)
     page.get_by_role("button", name="Revoke key").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke key").click()
     expect(page.locator(".key").get_by_text("Revoked").first).to_be_visible()
