@@ -1,9 +1,13 @@
 """What a person does about the own user in the console."""
 
+import io
+import time
 from typing import Any
 
 import pyotp
 import pytest
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import (
@@ -124,6 +128,39 @@ def test_a_second_factor_is_set_up_used_and_removed(
     remove_with_recovery_code(page, who, recovery)
     expect(page.get_by_role("button", name="Set up second factor")).to_be_visible()
     assert call(system, who, "GET", "/api/auth/me")["user"]["second_factor"] is False
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk, light", "phone, dark"]
+)
+def test_what_a_camera_reads_of_the_qr_code_signs_in(
+    system: System, browser: Browser, size: Any, scheme: Any
+) -> None:
+    who = person(system)
+    page = sign_in(browser, system, who, size, color_scheme=scheme)
+    open_account(page)
+    page.get_by_role("button", name="Set up second factor").click()
+    page.get_by_label("Your password").fill(who.password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    page.get_by_role("img", name="QR code").scroll_into_view_if_needed()
+    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(page.screenshot())))
+    assert read.format == zxingcpp.BarcodeFormat.QRCode
+    totp = pyotp.parse_uri(read.text)
+    assert isinstance(totp, pyotp.TOTP)
+    # An authenticator shows both, to tell its codes apart.
+    assert (totp.issuer, totp.name) == ("F2HCloud", who.email)
+    page.get_by_label("The code that it shows now").fill(totp.now())
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="I have kept them").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    fill_in(page, who)
+    # The code of this moment was used already, and none is good twice.
+    page.get_by_label("Code from your authenticator").fill(
+        totp.at(int(time.time()) + totp.interval)
+    )
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Account")).to_be_visible()
 
 
 def remove_with_recovery_code(page: Page, who: Person, recovery: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from f2h.server_ops.v1 import inventory_pb2, inventory_pb2_grpc
-from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, Route, ViewportSize, expect
 
 from lab.ipmi_sim import IpmiSim
 from tests.browser.conftest import (
@@ -26,7 +26,12 @@ from tests.browser.conftest import (
 )
 from tests.integration.conftest import ACCOUNT, Key, System, eventually, running
 
-NARROW = {"width": 360, "height": 740}
+NARROW: ViewportSize = {"width": 360, "height": 740}
+
+DETAILS = "Server / netboot details (GET /servers/{host})"
+
+MAKING = re.compile(r"/api/keys(/[0-9a-f]+/rotate)?$")
+"""The calls that make a key. The list of keys has a query behind it."""
 
 LEFT_BEHIND = """() => {
   const texts = [];
@@ -263,27 +268,94 @@ def test_creating_twice_at_once_makes_one_key(system: System, browser: Browser) 
     assert len(keys_of(system, "twice")) == 1
 
 
-def test_an_answer_that_is_lost_is_told_as_a_key_that_may_be_there(
+def test_a_key_whose_answer_was_lost_is_named_and_rotated(system: System, browser: Browser) -> None:
+    hostname = system.server(system.bmc(), account="lost")
+    page = open_form(browser, system, person(system, account="lost"))
+    lose_answers(page, times=1)
+    page.get_by_label("Label").fill("not answered")
+    page.get_by_label(DETAILS).check()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="its secret was lost")).to_be_visible()
+    [made] = keys_of(system, "lost")
+    expect(card(page, made["id"]).get_by_role("heading", name="not answered")).to_be_visible()
+    assert serious(page) == []
+    page.get_by_role("button", name="Rotate: get another secret").click()
+    dialog = page.get_by_role("dialog", name=f"Rotate “not answered” ({made['id']})?")
+    expect(dialog.get_by_label("Not at all: it is revoked at once")).to_be_checked()
+    dialog.get_by_role("button", name="Rotate").click()
+    expect(page.get_by_text(f"The old key {made['id']} is revoked")).to_be_visible()
+    assert json.loads(run(page))["hostname"] == hostname
+    page.get_by_role("link", name="Done").click()
+    expect(card(page, made["id"])).to_contain_text("Revoked")
+    assert len(keys_of(system, "lost")) == 2
+
+
+def test_a_key_whose_answer_was_lost_can_be_revoked_at_once(
     system: System, browser: Browser
 ) -> None:
-    system.server(system.bmc(), account="lost")
-    page = open_form(browser, system, person(system, account="lost"))
-
-    def cut(route: Route) -> None:
-        if route.request.method == "POST":
-            route.fetch()
-            route.abort()
-        else:
-            route.continue_()
-
-    page.route("**/api/keys*", cut)
-    page.get_by_label("Label").fill("not answered")
+    system.server(system.bmc(), account="lost-revoked")
+    page = open_form(browser, system, person(system, account="lost-revoked"), size=NARROW)
+    lose_answers(page, times=1)
     page.get_by_label("Exit rescue").check()
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_text("The key may have been made all the same.")).to_be_visible()
-    expect(page.get_by_label("Label")).to_have_value("not answered")
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.locator(".key").get_by_role("heading", name="not answered")).to_be_visible()
+    expect(page.get_by_role("button", name="Revoke key")).to_be_visible()
+    assert fits(page)
+    page.get_by_role("button", name="Revoke key").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke key").click()
+    expect(page.locator(".key").get_by_text("Revoked").first).to_be_visible()
+    expect(page.get_by_role("button", name="Rotate: get another secret")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("heading", name="API keys", exact=True)).to_be_visible()
+    [made] = keys_of(system, "lost-revoked")
+    assert made["state"] == "REVOKED"
+
+
+def test_a_form_that_did_not_arrive_makes_its_key_all_the_same(
+    system: System, browser: Browser
+) -> None:
+    system.server(system.bmc(), account="blip")
+    page = open_form(browser, system, person(system, account="blip"))
+    lose_answers(page, times=1, arrives=False)
+    page.get_by_label("Exit rescue").check()
+    page.get_by_role("button", name="Create").click()
+    made = secret(page)
+    assert [key["id"] for key in keys_of(system, "blip")] == [made.split(".")[1]]
+
+
+def test_while_nothing_answers_it_is_not_known_and_sending_again_tells(
+    system: System, browser: Browser
+) -> None:
+    system.server(system.bmc(), account="silent")
+    page = open_form(browser, system, person(system, account="silent"))
+    lose_answers(page, times=2)
+    page.get_by_label("Label").fill("first")
+    page.get_by_label("Exit rescue").check()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("Whether the key was made is not known")).to_be_visible()
+    assert serious(page) == []
+    # It was, and is called as it was then.
+    page.get_by_label("Label").fill("second")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="its secret was lost")).to_be_visible()
+    expect(page.locator(".key").get_by_role("heading", name="first")).to_be_visible()
+    assert [key["label"] for key in keys_of(system, "silent")] == ["first"]
+
+
+def test_a_rotation_whose_answer_was_lost_leads_to_the_new_key(
+    system: System, browser: Browser, bmc: IpmiSim
+) -> None:
+    old = system.key(system.server(bmc), label="to lose")
+    page = open_keys(browser, system, person(system))
+    card(page, old.id).get_by_role("button", name="Rotate").click()
+    lose_answers(page, times=1)
+    page.get_by_role("dialog").get_by_role("button", name="Rotate").click()
+    expect(page.get_by_role("heading", name="its secret was lost")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    [new] = [key for key in keys_of(system) if key["replaces"] == old.id]
+    expect(card(page, new["id"])).to_contain_text(f"In place of {old.id}")
+    page.get_by_role("button", name="Rotate: get another secret").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rotate").click()
+    expect(page.get_by_text(f"The old key {new['id']} is revoked")).to_be_visible()
 
 
 def test_a_secret_is_gone_when_its_page_was_left(
@@ -442,6 +514,80 @@ def test_a_label_and_networks_can_be_changed_and_emptied(
     assert (made["label"], made["cidrs"]) == ("after", [])
 
 
+def test_capabilities_and_servers_can_be_taken_away_and_no_more_given(
+    system: System, browser: Browser
+) -> None:
+    who, bmc = person(system, account="narrow"), system.bmc()
+    kept, dropped, never = (system.server(bmc, account="narrow", port=port) for port in range(3))
+    has = ["monitoring.read", "rescue.exit", "server.details"]
+    key = system.key(
+        kept, dropped, account="narrow", label="wide", capabilities=has, cidrs=["192.0.2.0/24"]
+    )
+    page = open_keys(browser, system, who)
+    page.set_viewport_size(NARROW)
+    card(page, key.id).get_by_role("button", name="Edit").click()
+    servers, may = services(page), capabilities(page)
+    expect(servers.get_by_label(never)).to_be_disabled()
+    expect(servers).to_contain_text("Those that it does not have cannot be ticked")
+    expect(may.get_by_label("Reboot server")).to_be_disabled()
+    expect(may).to_contain_text("What it does not have cannot be ticked")
+    expect(servers).to_contain_text("2 of 2 selected")
+    servers.get_by_label("Select all").uncheck()
+    expect(servers.get_by_role("alert")).to_contain_text("Tick at least one service")
+    expect(page.get_by_role("button", name="Save")).to_be_disabled()
+    servers.get_by_label("Select all").check()
+    expect(servers.get_by_label(never)).not_to_be_checked()
+    servers.get_by_label(dropped).focus()
+    page.keyboard.press("Space")
+    may.get_by_label("Exit rescue").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_text("1 of its capabilities, 1 of its servers")).to_be_visible()
+    assert fits(page)
+    assert serious(page) == []
+    page.get_by_role("dialog").get_by_label("Label").press("Enter")
+    expect(page.get_by_text(f"Saved: “wide” ({key.id}).")).to_be_visible()
+    expect(card(page, key.id).get_by_text(dropped)).to_have_count(0)
+    [made] = keys_of(system, "narrow")
+    assert made["servers"] == [kept]
+    assert made["capabilities"] == ["monitoring.read", "server.details"]
+    assert (made["label"], made["cidrs"]) == ("wide", ["192.0.2.0/24"])
+    card(page, key.id).get_by_role("button", name="Edit").click()
+    expect(servers.get_by_label(dropped)).to_be_disabled()
+
+
+def test_what_somebody_else_changed_meanwhile_stays(
+    system: System, browser: Browser, bmc: IpmiSim
+) -> None:
+    key = system.key(system.server(bmc), label="before", cidrs=["192.0.2.0/24"])
+    page = open_keys(browser, system, person(system))
+    card(page, key.id).get_by_role("button", name="Edit").click()
+    page.get_by_role("dialog").get_by_label("Label").fill("after")
+    change = {"capabilities": ["server.details"], "cidrs": ["198.51.100.0/24"]}
+    assert system.noc("PATCH", f"/api/keys/{key.id}", json=change).status_code == 200
+    page.get_by_role("button", name="Save").click()
+    expect(card(page, key.id).get_by_role("heading", name="after")).to_be_visible()
+    made = next(each for each in keys_of(system) if each["id"] == key.id)
+    assert {name: made[name] for name in change} == change
+
+
+def test_a_label_that_reads_otherwise_than_it_stands_is_refused_at_its_field(
+    system: System, browser: Browser, bmc: IpmiSim
+) -> None:
+    system.server(bmc)
+    page = open_form(browser, system, person(system))
+    before = len(keys_of(system))
+    label = page.get_by_label("Label")
+    label.fill("backup \u202e)rotinom(")
+    page.get_by_label("US anti-hack unblock (body)").check()
+    page.get_by_role("button", name="Create").click()
+    expect(label).to_have_accessible_description(re.compile("turn the direction of writing"))
+    expect(label).to_be_focused()
+    assert len(keys_of(system)) == before
+    label.fill("گزارش\u200cها 👩\u200d🚀")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="Your new API key")).to_be_visible()
+
+
 def test_of_many_keys_all_are_found_by_text_and_state(system: System, browser: Browser) -> None:
     who = person(system, account="crowd")
     bmc = system.bmc()
@@ -581,6 +727,17 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name="Your new API key")).to_be_visible()
     assert fits(page)
+
+
+def lose_answers(page: Page, *, times: int, arrives: bool = True) -> None:
+    """The next calls that make a key are not answered, although they arrived, or were not heard."""
+
+    def lose(route: Route) -> None:
+        if arrives:
+            route.fetch()
+        route.abort()
+
+    page.route(MAKING, lose, times=times)
 
 
 def open_keys(browser: Browser, system: System, who: Person) -> Page:

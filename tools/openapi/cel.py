@@ -30,9 +30,12 @@ class _Unsaid(Exception):  # noqa: N818 - it says what the expression is
 
 
 def schema(expression: str) -> dict[str, Any] | None:
-    """What a value must be for `expression` to hold of `this`; None: it cannot be said."""
+    """What a value must be for `expression` to hold of `this`; None: it cannot be said.
+
+    A rule of our own kind is read as it is where it is switched on.
+    """
     try:
-        reader = _Reader([*_tokens(expression)])
+        reader = _Reader([*_tokens(expression.removeprefix("!rule || "))])
         said = reader.either()
         return said if reader.at_end() else None
     except _Unsaid:
@@ -95,7 +98,10 @@ class _Reader:
         if name == "matches":
             pattern = self._literal()
             self._expect(")")
-            return {"pattern": ecma(str(pattern))}
+            try:
+                return {"pattern": ecma(str(pattern))}
+            except ValueError:
+                raise _Unsaid from None
         while not self._took(")"):
             self._peek()
             self._at += 1

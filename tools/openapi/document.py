@@ -37,8 +37,8 @@ _IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": f"The same as the field `{REQUEST_ID}`: makes a retry safe, since the same key "
-    "answers with the same operation. A new one for each new wish, for instance a UUID.",
+    "description": f"The same as the field `{REQUEST_ID}`: makes a retry safe, since what is sent "
+    "again with the same key is done once. A new one for each new wish, for instance a UUID.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
 }
 

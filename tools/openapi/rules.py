@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from buf.validate import validate_pb2
+from f2h.access.v1 import text_pb2  # noqa: F401 - rules of our own are known once they are imported
 from google.protobuf import descriptor
 from google.protobuf.message import Message
 
@@ -117,7 +118,7 @@ def schema(rules: validate_pb2.FieldRules, *, enum: bool = False) -> Json:
                 raise NotImplementedError(f"the rule {kind}.{name} is not known to tools.openapi")
             _merge(found, extra, _KINDS[kind][name](value))
     if not enum:
-        for rule in rules.cel:
+        for rule in _cel(rules):
             _merge(found, extra, cel.schema(rule.expression) or {})
     if extra:
         found["allOf"] = extra
@@ -155,7 +156,7 @@ def said(rules: validate_pb2.FieldRules) -> list[str]:
     kind = rules.WhichOneof("type") or ""
     if kind == "repeated":
         return said(rules.repeated.items)
-    found = [rule.message for rule in rules.cel if _is_inexact(rule.expression)]
+    found = [rule.message for rule in _cel(rules) if _is_inexact(rule.expression)]
     if kind in {"", "map"}:
         return found
     words = {**_SAID, **(_SAID_OF_TEXT if "64" in kind else {})}
@@ -175,12 +176,26 @@ def examples(rules: validate_pb2.FieldRules) -> list[Any]:
     return [*getattr(rules, kind).example]
 
 
+def _cel(rules: validate_pb2.FieldRules) -> list[validate_pb2.Rule]:
+    """The rules in CEL: those at the field, and those of our own kinds, such as `shown`."""
+    kind = rules.WhichOneof("type")
+    found = [*rules.cel]
+    for field, value in getattr(rules, kind).ListFields() if kind else ():
+        if field.is_extension and value:
+            found += field.GetOptions().Extensions[validate_pb2.predefined].cel
+    return found
+
+
 def _is_inexact(expression: str) -> bool:
     return cel.schema(expression) is None or "isIpPrefix" in expression
 
 
 def _set(rules: Message) -> list[tuple[str, Any]]:
-    return [(field.name, value) for field, value in rules.ListFields() if field.name != "example"]
+    return [
+        (field.name, value)
+        for field, value in rules.ListFields()
+        if field.name != "example" and not field.is_extension
+    ]
 
 
 def _merge(found: Json, extra: list[Json], more: Json) -> None:

@@ -26,6 +26,11 @@ export class Failure extends Error {
     return this.reason === "NOT_SET_UP" || this.reason === "NOT_IMPLEMENTED";
   }
 
+  /** Whether it is known that nothing was done: the API looked at the call, and said no. */
+  get refused(): boolean {
+    return this.httpStatus >= 400 && this.httpStatus < 500;
+  }
+
   /** Whether the same call may be answered in a moment. */
   get passing(): boolean {
     return this.httpStatus === 0 || this.httpStatus === 429 || this.httpStatus >= 502;

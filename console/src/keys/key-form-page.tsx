@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
+import { newRequestId } from "../api/client";
 import { fieldErrors } from "../api/field-errors";
 import type { CapabilityInfo, CreateKeyRequest, Server } from "../api/schema";
 import { Answered } from "../parts/answered";
@@ -16,7 +17,7 @@ import { ExpiryField } from "./expiry-field";
 import { areGood, readNetworks } from "./networks";
 import { NetworksField } from "./networks-field";
 import { NotMade } from "./not-made";
-import { useCapabilities, useCreateKey } from "./queries";
+import { type Lost, useCapabilities, useCreateKey } from "./queries";
 import type { Made } from "./secret-page";
 
 /** What a key has to hold to see how far an operation is. */
@@ -35,7 +36,7 @@ const FOLLOWED = new Set([
 const FIELDS = ["label", "servers", "cidrs", "capabilities", "expire_time", "no_expiry"];
 
 /** The form "Generate API key". */
-export function KeyFormPage({ onMade }: { onMade: (made: Made) => void }) {
+export function KeyFormPage({ onMade }: { onMade: (made: Made | Lost) => void }) {
   const servers = useServers();
   const catalogue = useCapabilities();
   return (
@@ -58,7 +59,7 @@ export function KeyFormPage({ onMade }: { onMade: (made: Made) => void }) {
 interface Props {
   servers: Server[];
   capabilities: CapabilityInfo[];
-  onMade: (made: Made) => void;
+  onMade: (made: Made | Lost) => void;
 }
 
 function KeyForm({ servers, capabilities, onMade }: Props) {
@@ -74,7 +75,9 @@ function KeyForm({ servers, capabilities, onMade }: Props) {
   const [tries, setTries] = useState(0);
   const form = useRef<HTMLFormElement>(null);
   const sending = useRef(false);
-  const create = useCreateKey();
+  // The form makes one key, however often it is sent.
+  const [requestId] = useState(newRequestId);
+  const create = useCreateKey(requestId);
   const [, navigate] = useLocation();
 
   const networks = readNetworks(typed);
@@ -118,7 +121,7 @@ function KeyForm({ servers, capabilities, onMade }: Props) {
       ...(end ? { expire_time: end.toISOString() } : { no_expiry: true }),
     };
     create.mutate(body, {
-      onSuccess: ({ key, secret }) => key && onMade({ key, secret }),
+      onSuccess: onMade,
       onSettled: () => {
         sending.current = false;
       },

@@ -9,13 +9,13 @@ import { text } from "../text";
 import { EditKey } from "./edit-key";
 import type { Asked } from "./key-card";
 import { KeyList } from "./key-list";
-import { useKeys } from "./queries";
+import { type Lost, useKeys } from "./queries";
 import { RevokeKey } from "./revoke-key";
 import { RotateKey } from "./rotate-key";
 import type { Made } from "./secret-page";
 
 /** The keys of the account. */
-export function KeysPage({ onMade }: { onMade: (made: Made) => void }) {
+export function KeysPage({ onMade }: { onMade: (made: Made | Lost) => void }) {
   const keys = useKeys();
   const mayChange = useMayChange();
   const [asked, setAsked] = useState<Asked | null>(null);

@@ -2,6 +2,8 @@ import { useEffect, useState } from "preact/hooks";
 import { Redirect, Route, Switch, useLocation } from "wouter-preact";
 import { KeyFormPage } from "./key-form-page";
 import { KeysPage } from "./keys-page";
+import type { Lost } from "./queries";
+import { SecretLostPage } from "./secret-lost-page";
 import { type Made, SecretPage } from "./secret-page";
 
 const CREATED = "/keys/created";
@@ -14,16 +16,18 @@ const CREATED = "/keys/created";
  */
 export function KeysPlace() {
   const [location, navigate] = useLocation();
-  const [made, setMade] = useState<Made | null>(null);
+  const [made, setMade] = useState<Made | Lost | null>(null);
 
   useEffect(() => {
     if (location !== CREATED) setMade(null);
   }, [location]);
 
-  function show(fresh: Made, options?: { replace: boolean }): void {
+  function show(fresh: Made | Lost, options?: { replace: boolean }): void {
     setMade(fresh);
     navigate(CREATED, options);
   }
+
+  const showInstead = (fresh: Made | Lost) => show(fresh, { replace: true });
 
   return (
     <Switch>
@@ -31,10 +35,12 @@ export function KeysPlace() {
         <KeysPage onMade={show} />
       </Route>
       <Route path="/keys/new">
-        <KeyFormPage onMade={(fresh) => show(fresh, { replace: true })} />
+        <KeyFormPage onMade={showInstead} />
       </Route>
       <Route path={CREATED}>
-        {made ? <SecretPage made={made} /> : <Redirect to="/keys" replace />}
+        {made === null && <Redirect to="/keys" replace />}
+        {made && "secret" in made && <SecretPage made={made} />}
+        {made && "lost" in made && <SecretLostPage id={made.lost} onMade={showInstead} />}
       </Route>
       <Route>
         <Redirect to="/keys" replace />

@@ -9,14 +9,14 @@ interface Props {
   rest: Error | null;
 }
 
-/** That no key was made. That the session ended is said elsewhere, over the page. */
+/** That no key was made, or that this is not known. That the session ended is said over the page. */
 export function NotMade({ error, rest }: Props) {
   if (!error || (error instanceof Failure && error.httpStatus === 401)) return null;
-  const unanswered = error instanceof Failure && error.reason === "UNANSWERED";
+  const lost = error instanceof Failure && !error.refused;
   return (
     <>
       {rest ? <Refusal error={rest} /> : <Notice kind="bad">{text.keys.seeFields}</Notice>}
-      {unanswered && <Notice kind="warning">{text.keys.maybeMade}</Notice>}
+      {lost && <Notice kind="warning">{text.keys.maybeMade}</Notice>}
     </>
   );
 }

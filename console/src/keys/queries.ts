@@ -1,17 +1,31 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
 import { useMemo } from "preact/hooks";
 import { answer, api } from "../api/client";
+import { Failure } from "../api/failure";
 import { allPages } from "../api/pages";
 import type {
   ApiKey,
   CapabilityInfo,
   CreateKeyRequest,
+  CreateKeyResponse,
   RotateKeyRequest,
   UpdateKeyRequest,
 } from "../api/schema";
 
+/** A new key. */
+interface Fresh {
+  key: ApiKey;
+  secret: string;
+}
+
+/** The id of a key that was made, and whose secret was in an answer that did not arrive. */
+export interface Lost {
+  lost: string;
+}
+
 const KEYS = ["keys"] as const;
 const LARGEST_PAGE = 1000;
+const LOST = new Set(["SECRET_GIVEN", "REQUEST_ID_REUSED"]);
 
 /** Every key of the account, newest first, without the secrets. */
 export function useKeys() {
@@ -23,6 +37,14 @@ export function useKeys() {
         const page = await answer(api.GET("/keys", { params: { query }, signal }));
         return { items: page.keys, next: page.next_page_token };
       }),
+  });
+}
+
+/** A key of the account, without its secret. */
+export function useKey(id: string) {
+  return useQuery({
+    queryKey: [...KEYS, id],
+    queryFn: ({ signal }) => answer(api.GET("/keys/{id}", { params: { path: { id } }, signal })),
   });
 }
 
@@ -45,15 +67,16 @@ export function useCapabilityLabels(): CapabilityLabels {
   return useMemo(() => new Map(catalogue?.map(({ id, label }) => [id, label])), [catalogue]);
 }
 
-/** Makes a key. */
-export function useCreateKey() {
-  return useKeyChange((form: CreateKeyRequest) => answer(api.POST("/keys", { body: form })));
+/** Makes a key. However often it is sent with the same `requestId`, it makes one. */
+export function useCreateKey(requestId: string) {
+  const params = { header: { "Idempotency-Key": requestId } };
+  return useMaking((body: CreateKeyRequest) => answer(api.POST("/keys", { params, body })));
 }
 
-/** Makes the key that takes another's place. */
-export function useRotateKey(id: string) {
-  const params = { path: { id } };
-  return useKeyChange((body: RotateKeyRequest) =>
+/** Makes the key that takes another's place; as often as useCreateKey. */
+export function useRotateKey(id: string, requestId: string) {
+  const params = { path: { id }, header: { "Idempotency-Key": requestId } };
+  return useMaking((body: RotateKeyRequest) =>
     answer(api.POST("/keys/{id}/rotate", { params, body })),
   );
 }
@@ -64,7 +87,7 @@ export function useRevokeKey(id: string) {
   return useKeyChange(() => answer(api.DELETE("/keys/{id}", { params })));
 }
 
-/** Changes a key's label and networks. */
+/** Changes a key. */
 export function useUpdateKey(id: string) {
   const params = { path: { id } };
   return useKeyChange((body: UpdateKeyRequest) =>
@@ -72,10 +95,34 @@ export function useUpdateKey(id: string) {
   );
 }
 
-function useKeyChange<Given, Made>(mutationFn: (given: Given) => Promise<Made>) {
+function useMaking<Given>(make: (given: Given) => Promise<CreateKeyResponse>) {
+  return useKeyChange(
+    (given: Given) => make(given).then(made, lost),
+    // Whether an answer was lost on its way here or there, only who asks again gets to know.
+    (count, error) => count === 0 && error instanceof Failure && !error.refused,
+  );
+}
+
+function made({ key, secret }: CreateKeyResponse): Fresh {
+  if (!key) throw new Failure({ reason: "UNANSWERED" });
+  return { key, secret };
+}
+
+/** The same form made the key, now or as it was filled in before, and the answer did not arrive. */
+function lost(error: unknown): Lost {
+  const known = error instanceof Failure && LOST.has(error.reason) ? error.metadata.key : undefined;
+  if (!known) throw error;
+  return { lost: known };
+}
+
+function useKeyChange<Given, Made>(
+  mutationFn: (given: Given) => Promise<Made>,
+  retry: (count: number, error: Error) => boolean = () => false,
+) {
   const client = useQueryClient();
   return useMutation({
     mutationFn,
+    retry,
     // A secret is in some of the answers: they go with the page that asked.
     gcTime: 0,
     // However it ended: a call that was not answered may have been done.

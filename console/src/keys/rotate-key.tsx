@@ -1,10 +1,11 @@
 import { useRef, useState } from "preact/hooks";
+import { newRequestId } from "../api/client";
 import type { ApiKey, RotateKeyRequestOverlap } from "../api/schema";
 import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { text } from "../text";
 import { NotMade } from "./not-made";
-import { useRotateKey } from "./queries";
+import { type Lost, useRotateKey } from "./queries";
 import type { Made } from "./secret-page";
 
 type Overlap = Exclude<RotateKeyRequestOverlap, "OVERLAP_UNSPECIFIED">;
@@ -20,15 +21,18 @@ const OVERLAPS = Object.keys(LENGTHS) as Overlap[];
 
 interface Props {
   apiKey: ApiKey;
-  onMade: (made: Made) => void;
+  /** What is chosen at first. */
+  overlap?: Overlap;
+  onMade: (made: Made | Lost) => void;
   onClose: () => void;
 }
 
 /** Asks how a key is to be rotated, and does it. */
-export function RotateKey({ apiKey: key, onMade, onClose }: Props) {
-  const [overlap, setOverlap] = useState<Overlap>("ONE_DAY");
+export function RotateKey({ apiKey: key, overlap: first = "ONE_DAY", onMade, onClose }: Props) {
+  const [overlap, setOverlap] = useState(first);
+  const [requestId] = useState(newRequestId);
   const sending = useRef(false);
-  const rotate = useRotateKey(key.id);
+  const rotate = useRotateKey(key.id, requestId);
 
   function send(): void {
     if (sending.current) return;
@@ -36,13 +40,7 @@ export function RotateKey({ apiKey: key, onMade, onClose }: Props) {
     rotate.mutate(
       { overlap },
       {
-        onSuccess: (made) =>
-          made.key &&
-          onMade({
-            key: made.key,
-            secret: made.secret,
-            old: { id: key.id, until: end(key, overlap) },
-          }),
+        onSuccess: (made) => onMade({ ...made, old: { id: key.id, until: end(key, overlap) } }),
         onSettled: () => {
           sending.current = false;
         },

@@ -6,6 +6,8 @@ export interface Item {
   label: string;
   /** A second line: what the label does not say. */
   note?: string;
+  /** It cannot be ticked: the hint says why. */
+  disabled?: boolean;
 }
 
 interface Props {
@@ -33,8 +35,9 @@ export function TickList(props: Props) {
     return words.every((word) => whole.includes(word));
   });
   const visible = new Set(shown);
-  const all = shown.length > 0 && shown.every((item) => ticked.has(item.id));
-  const some = shown.some((item) => ticked.has(item.id));
+  const open = shown.filter((item) => !item.disabled);
+  const all = open.length > 0 && open.every((item) => ticked.has(item.id));
+  const some = open.some((item) => ticked.has(item.id));
 
   function tick(ids: string[], on: boolean): void {
     const next = new Set(ticked);
@@ -65,18 +68,18 @@ export function TickList(props: Props) {
               ref={(box) => {
                 if (box) box.indeterminate = some && !all;
               }}
-              disabled={shown.length === 0}
+              disabled={open.length === 0}
               onChange={() =>
                 tick(
-                  shown.map((item) => item.id),
+                  open.map((item) => item.id),
                   !all,
                 )
               }
             />
-            <span>{words.length > 0 ? text.selectShown(shown.length) : text.selectAll}</span>
+            <span>{words.length > 0 ? text.selectShown(open.length) : text.selectAll}</span>
           </label>
           <span class="small muted" role="status">
-            {text.selected(ticked.size, items.length)}
+            {text.selected(ticked.size, items.filter((item) => !item.disabled).length)}
           </span>
         </div>
       )}
@@ -87,6 +90,7 @@ export function TickList(props: Props) {
             <input
               type="checkbox"
               checked={ticked.has(item.id)}
+              disabled={item.disabled}
               onChange={(event) => tick([item.id], event.currentTarget.checked)}
             />
             <span>

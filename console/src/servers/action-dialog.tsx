@@ -68,8 +68,7 @@ export function ActionDialog(props: Props) {
     ask.mutate();
   }
 
-  // Of a refusal it is known that nothing was accepted; of every other failure it is not.
-  const lost = ask.error instanceof Failure && !refused(ask.error);
+  const lost = ask.error instanceof Failure && !ask.error.refused;
   return (
     <Confirm
       title={props.title}
@@ -100,8 +99,4 @@ export function ActionDialog(props: Props) {
       />
     </Confirm>
   );
-}
-
-function refused({ httpStatus }: Failure): boolean {
-  return httpStatus >= 400 && httpStatus < 500;
 }

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_network
 
 from f2h.access.v1.capability_pb2 import CapabilityInfo
@@ -10,7 +11,16 @@ from f2h.access.v1.reason_pb2 import Reason
 
 from services.auth.keys.digests import Digests
 from services.auth.keys.expiry import Expiry
-from services.auth.keys.key import ApiKey, Audience, Inventory, Keys, SecretDigest
+from services.auth.keys.key import (
+    ApiKey,
+    Audience,
+    Inventory,
+    KeyRequest,
+    Keys,
+    NewKey,
+    SecretDigest,
+)
+from services.auth.keys.once import once
 from services.auth.keys.secret import KeyText
 from services.runtime.access import CATALOGUE
 from services.runtime.clock import Clock
@@ -55,11 +65,19 @@ class CreateKey:
         self._clock = clock
         self._generate = generate
 
-    async def for_customer(self, form: KeyForm) -> tuple[ApiKey, KeyText]:
+    async def for_customer(
+        self, form: KeyForm, request: KeyRequest | None = None
+    ) -> tuple[ApiKey, KeyText]:
         """A customer's key, and its text, which is not kept.
 
-        Raises ApiError(INVALID_REQUEST) naming every field that breaks a rule of the form.
+        Raises ApiError(INVALID_REQUEST) naming every field that breaks a rule of the form, and
+        what services.auth.keys.once.once raises for a request that made a key before.
         """
+        return await once(self._keys, request, partial(self._for_customer, form, request))
+
+    async def _for_customer(
+        self, form: KeyForm, request: KeyRequest | None
+    ) -> tuple[ApiKey, KeyText]:
         servers = tuple(server.lower() for server in form.servers)
         violations = _form_violations(form)
         expire_time, wrong = self._expiry.of(form.expire_time, self._clock(), never=form.no_expiry)
@@ -86,6 +104,7 @@ class CreateKey:
             servers=tuple(dict.fromkeys(servers)),
             cidrs=canonical_cidrs(form.cidrs),
             expire_time=expire_time,
+            request=request,
         )
 
     async def for_noc(self, label: str, certificate: str | None = None) -> tuple[ApiKey, KeyText]:
@@ -106,6 +125,7 @@ class CreateKey:
         cidrs: tuple[str, ...] = (),
         expire_time: datetime | None = None,
         certificate: str | None = None,
+        request: KeyRequest | None = None,
     ) -> tuple[ApiKey, KeyText]:
         text = self._generate()
         key = ApiKey(
@@ -121,7 +141,7 @@ class CreateKey:
         )
         pepper = self._digests.in_use
         digest = SecretDigest(pepper, self._digests.digest(text.secret, pepper))
-        await self._keys.add(key, digest, certificate)
+        await self._keys.add(NewKey(key, digest, certificate, request))
         return key, text
 
 

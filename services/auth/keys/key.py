@@ -86,22 +86,55 @@ class Calls:
 
 
 @dataclass(frozen=True)
-class Successor:
-    """The key that takes another's place."""
+class KeyRequest:
+    """A request that is to make one key, however often it is sent."""
+
+    caller: str
+    """Id of the user or the key that asks."""
+    id: str
+    """The caller's own id of the request, one of that caller alone."""
+    digest: bytes
+    """Of what was asked for, SHA-256: an id is good for one such request only."""
+
+
+class RequestKnown(Exception):  # noqa: N818 - it says what happened
+    """A request with this id made a key before."""
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key that is to be kept."""
 
     key: ApiKey
     digest: SecretDigest
+    certificate: str | None = None
+    """Whom the client certificate of a NOC service names, for a key that shows no secret."""
+    request: KeyRequest | None = None
+    """What it is made for; None: its caller gave the request no id."""
+
+
+@dataclass(frozen=True)
+class KeyMade:
+    """What a request made."""
+
+    key_id: str
+    digest: bytes
+    """Of the request."""
 
 
 class Keys(Protocol):
     """Where keys are kept."""
 
-    async def add(self, key: ApiKey, digest: SecretDigest, certificate: str | None = None) -> None:
-        """Keeps a new key, and its policy, in one transaction.
+    async def add(self, new: NewKey) -> None:
+        """Keeps a new key, its policy, and what it was made for, in one transaction.
 
-        `certificate` is whom the client certificate of a NOC service names. Raises
-        ApiError(ALREADY_EXISTS) when another one is known by it.
+        Raises ApiError(ALREADY_EXISTS) when another one is known by its certificate, and
+        RequestKnown.
         """
+        ...
+
+    async def made(self, caller: str, request_id: str) -> KeyMade | None:
+        """The key that the caller's request with this id made within the last day at least."""
         ...
 
     async def get(self, key_id: str, audience: Audience = Audience.CUSTOMER) -> ApiKey | None:
@@ -118,12 +151,12 @@ class Keys(Protocol):
         change: Callable[[ApiKey], ApiKey],
         *,
         audience: Audience = Audience.CUSTOMER,
-        successor: Callable[[ApiKey], Successor] | None = None,
+        successor: Callable[[ApiKey], NewKey] | None = None,
     ) -> ApiKey | None:
         """The key after `change`, which sees it as it is now and while nobody else changes it.
 
         Both it and the successor that is made of the key as it was are kept, or neither: what
-        `change` raises leaves everything as it was.
+        `change` raises leaves everything as it was. Raises RequestKnown for the successor's.
         """
         ...
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from f2h.access.v1.reason_pb2 import Reason
 
 from services.auth.keys.digests import Digests
 from services.auth.keys.expiry import Expiry
-from services.auth.keys.key import ApiKey, Keys, SecretDigest, Successor
+from services.auth.keys.key import ApiKey, KeyRequest, Keys, NewKey, SecretDigest
+from services.auth.keys.once import once
 from services.auth.keys.secret import KeyText
 from services.auth.keys.update import found, require_of
 from services.runtime.clock import Clock
@@ -34,14 +36,25 @@ class RotateKey:
         self._generate = generate
 
     async def __call__(
-        self, key_id: str, account: str | None, overlap: timedelta
+        self,
+        key_id: str,
+        account: str | None,
+        overlap: timedelta,
+        request: KeyRequest | None = None,
     ) -> tuple[ApiKey, KeyText]:
         """The new key, and its text, which is not kept. `account` is whose the old one must be.
 
         The old key works for `overlap` more, never past its own end; without one it is revoked.
-        Raises ApiError(NOT_FOUND), and ApiError(KEY_NOT_ACTIVE) for a key that is past use or was
-        rotated already.
+        Raises ApiError(NOT_FOUND), ApiError(KEY_NOT_ACTIVE) for a key that is past use or was
+        rotated already, and what services.auth.keys.once.once raises for a request that made a key
+        before.
         """
+        rotate = partial(self._rotate, key_id, account, overlap, request)
+        return await once(self._keys, request, rotate)
+
+    async def _rotate(
+        self, key_id: str, account: str | None, overlap: timedelta, request: KeyRequest | None
+    ) -> tuple[ApiKey, KeyText]:
         now = self._clock()
         text = self._generate()
         pepper = self._digests.in_use
@@ -60,7 +73,7 @@ class RotateKey:
 
         new: list[ApiKey] = []
 
-        def successor(old: ApiKey) -> Successor:
+        def successor(old: ApiKey) -> NewKey:
             new.append(
                 replace(
                     old,
@@ -72,7 +85,7 @@ class RotateKey:
                     replaces=old.id,
                 )
             )
-            return Successor(new[0], digest)
+            return NewKey(new[0], digest, request=request)
 
         found(await self._keys.change(key_id, retired, successor=successor), key_id)
         return new[0], text

@@ -4,20 +4,23 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from f2h.auth.v1 import key_pb2, key_pb2_grpc
 
 from services.auth.keys.create import CreateKey, KeyForm
-from services.auth.keys.key import ApiKey, Inventory, Keys, position
+from services.auth.keys.key import ApiKey, Inventory, KeyRequest, Keys, position
 from services.auth.keys.rotate import RotateKey
 from services.auth.keys.update import KeyChange, UpdateKey, found, require_of
 from services.auth.keys.warnings import servers_of, warnings
 from services.auth.rpc.scope import account_asked, account_of_form, own_account
 from services.runtime import timestamps
+from services.runtime.call import current_caller
 from services.runtime.clock import Clock
 from services.runtime.errors import invalid
 from services.runtime.paging import decode_token, encode_token, page_size
+from services.runtime.request_id import request_id
 
 _POSITION = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00 [0-9a-f]{16}")
 """What services.auth.keys.key.position makes."""
@@ -56,8 +59,10 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
         self, request: key_pb2.CreateKeyRequest, _context: Any
     ) -> key_pb2.CreateKeyResponse:
         """Makes a key."""
+        # Left out or given, the own account is the same.
+        request.account = account_of_form(request.account)
         form = KeyForm(
-            account=account_of_form(request.account),
+            account=request.account,
             label=request.label,
             servers=tuple(request.servers),
             capabilities=tuple(request.capabilities),
@@ -65,7 +70,7 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
             expire_time=_end(request),
             no_expiry=request.no_expiry,
         )
-        key, text = await self._use.create.for_customer(form)
+        key, text = await self._use.create.for_customer(form, _request(request))
         return key_pb2.CreateKeyResponse(key=await self._shown(key), secret=str(text))
 
     async def ListKeys(
@@ -98,7 +103,7 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
     ) -> key_pb2.CreateKeyResponse:
         """Makes the key that takes another's place."""
         overlap = _OVERLAPS[request.overlap]
-        key, text = await self._use.rotate(request.id, own_account(), overlap)
+        key, text = await self._use.rotate(request.id, own_account(), overlap, _request(request))
         self._forget(request.id)
         return key_pb2.CreateKeyResponse(key=await self._shown(key), secret=str(text))
 
@@ -151,6 +156,16 @@ class KeyServicer(key_pb2_grpc.KeyServiceServicer):
             )
             for key in keys
         ]
+
+
+def _request(asked: key_pb2.CreateKeyRequest | key_pb2.RotateKeyRequest) -> KeyRequest | None:
+    """The present caller's request, if it has an id. The id is taken out of `asked`."""
+    given = request_id(asked.request_id)
+    if not given:
+        return None
+    asked.ClearField("request_id")
+    content = asked.DESCRIPTOR.full_name.encode() + asked.SerializeToString(deterministic=True)
+    return KeyRequest(current_caller().principal.subject, given, sha256(content).digest())
 
 
 def _change(request: key_pb2.UpdateKeyRequest) -> KeyChange:

@@ -11,9 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from services.auth.check.records import KeyRecord
-from services.auth.keys.key import ApiKey, Audience, Calls, SecretDigest, Successor
+from services.auth.keys.key import (
+    ApiKey,
+    Audience,
+    Calls,
+    KeyMade,
+    NewKey,
+    RequestKnown,
+    SecretDigest,
+)
 from services.auth.keys.usage import Use, hour_of
-from services.auth.store.tables import ApiKeyRow, KeyUsageRow, PolicyRow
+from services.auth.store.tables import ApiKeyRow, KeyRequestRow, KeyUsageRow, PolicyRow
 from services.runtime import access
 from services.runtime.database import Database, utc
 from services.runtime.errors import ApiError
@@ -51,6 +59,9 @@ _ADD_CALLS = text(
 POLICY_DAYS = 1
 """For how long a policy is kept that no key has: a token may name it, and lives for minutes."""
 
+REQUEST_DAYS = 1
+"""For how long a request is known by its id."""
+
 USAGE_DAYS = 31
 
 
@@ -60,13 +71,20 @@ class SqlKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, key: ApiKey, digest: SecretDigest, certificate: str | None = None) -> None:
+    async def add(self, new: NewKey) -> None:
         try:
             async with self._database.write() as session:
-                await _insert(session, key, digest, certificate)
+                await _insert(session, new)
         except IntegrityError:
-            text = f"Another key has the certificate {certificate}."
+            text = f"Another key has the certificate {new.certificate}."
             raise ApiError(Reason.ALREADY_EXISTS, text) from None
+
+    async def made(self, caller: str, request_id: str) -> KeyMade | None:
+        query = select(KeyRequestRow).where(
+            col(KeyRequestRow.caller) == caller, col(KeyRequestRow.request_id) == request_id
+        )
+        rows = await self._database.fetch(query)
+        return KeyMade(rows[0].key_id, rows[0].digest) if rows else None
 
     async def get(self, key_id: str, audience: Audience = Audience.CUSTOMER) -> ApiKey | None:
         rows = await self._database.fetch(
@@ -96,7 +114,7 @@ class SqlKeys:
         change: Callable[[ApiKey], ApiKey],
         *,
         audience: Audience = Audience.CUSTOMER,
-        successor: Callable[[ApiKey], Successor] | None = None,
+        successor: Callable[[ApiKey], NewKey] | None = None,
     ) -> ApiKey | None:
         async with self._database.write() as session:
             row = await session.get(ApiKeyRow, key_id, with_for_update=True)
@@ -115,8 +133,7 @@ class SqlKeys:
             row.revoke_time = after.revoke_time
             row.replaced_by = after.replaced_by
             if successor is not None:
-                new = successor(before)
-                await _insert(session, new.key, new.digest)
+                await _insert(session, successor(before))
         return after
 
     async def redigest(self, key_id: str, old: SecretDigest, new: SecretDigest) -> None:
@@ -187,12 +204,17 @@ class SqlKeys:
             await _keep(session, policy, now)
 
     async def forget_old(self, now: datetime) -> None:
-        """Removes counts that nobody asks for any more, and policies that nothing names."""
+        """Removes what nobody asks for any more: counts, requests, policies that nothing names."""
         in_use = select(col(ApiKeyRow.policy_digest))
         async with self._database.write() as session:
             await session.execute(
                 delete(KeyUsageRow).where(
                     col(KeyUsageRow.hour) < hour_of(now - timedelta(days=USAGE_DAYS))
+                )
+            )
+            await session.execute(
+                delete(KeyRequestRow).where(
+                    col(KeyRequestRow.create_time) < now - timedelta(days=REQUEST_DAYS)
                 )
             )
             await session.execute(
@@ -214,9 +236,23 @@ class SqlKeys:
         return _record(await self._database.fetch(_RECORD_BY_CERTIFICATE, {"name": name}))
 
 
-async def _insert(
-    session: AsyncSession, key: ApiKey, digest: SecretDigest, certificate: str | None = None
-) -> None:
+async def _insert(session: AsyncSession, new: NewKey) -> None:
+    """Raises RequestKnown."""
+    key = new.key
+    if new.request is not None:
+        session.add(
+            KeyRequestRow(
+                caller=new.request.caller,
+                request_id=new.request.id,
+                digest=new.request.digest,
+                key_id=key.id,
+                create_time=key.create_time,
+            )
+        )
+        try:
+            await session.flush()
+        except IntegrityError:
+            raise RequestKnown from None
     policy = key.policy()
     await _keep(session, policy, key.create_time)
     session.add(
@@ -228,14 +264,14 @@ async def _insert(
             capabilities=[*key.capabilities],
             servers=[*key.servers],
             cidrs=[*key.cidrs],
-            pepper=digest.pepper,
-            digest=digest.digest,
+            pepper=new.digest.pepper,
+            digest=new.digest.digest,
             policy_digest=policy.digest(),
             create_time=key.create_time,
             expire_time=key.expire_time,
             revoke_time=None,
             replaces=key.replaces,
-            certificate=certificate,
+            certificate=new.certificate,
         )
     )
 

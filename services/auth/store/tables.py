@@ -130,6 +130,19 @@ class ApiKeyRow(SQLModel, table=True):
     """Whom the client certificate of a NOC service names, for one that shows no secret."""
 
 
+class KeyRequestRow(SQLModel, table=True):
+    """A request that made a key, by the id that its caller gave it. The secret is not here."""
+
+    __tablename__ = "key_request"
+
+    caller: str = Field(primary_key=True)
+    request_id: str = Field(primary_key=True)
+    digest: bytes
+    """Of what was asked for."""
+    key_id: str
+    create_time: datetime = _time()
+
+
 class KeyUsageRow(SQLModel, table=True):
     """How often a key used a capability in one hour."""
 

@@ -56,6 +56,7 @@ export const services = "Dedicated services";
 export const servicesHint =
   "Tick each server this key is allowed to act on. Required when you enable server capabilities.";
 export const searchServices = "Search by hostname, IP or datacenter";
+export const searchHosts = "Search by hostname";
 export const noServices = "This account has no servers yet.";
 export const service = (hostname: string, ip: string, datacenter: string) =>
   [hostname, ip, datacenter].filter(Boolean).join(" · ");
@@ -87,7 +88,7 @@ export const needsService = (capability: string) =>
   `Tick at least one service: “${capability}” acts on a server.`;
 export const seeFields = "The key was not created. What is wrong is said at its field.";
 export const maybeMade =
-  "The key may have been made all the same. Look at the list of keys, and revoke one that nobody has the secret of.";
+  "Whether the key was made is not known: the answer did not arrive. Send it again, and you will know. It is the same request, so it makes no second key.";
 export const mayNot = "Your role can look at keys, not make them.";
 
 const line = (index: number) => `Line ${index + 1}`;
@@ -129,6 +130,11 @@ export const oldRevoked = (id: string) =>
 export const oldWorksUntil = (id: string, time: string) =>
   `The old key ${id} works until ${time}. Put the new one in its place before.`;
 
+export const lostTitle = "The key was made, but its secret was lost";
+export const lostWhat =
+  "The answer that the secret was in did not arrive here, and it is not given twice. Rotate the key to get another secret, which ends the lost one, or revoke it.";
+export const lostRotate = "Rotate: get another secret";
+
 export const revoke = "Revoke";
 export const revokeTitle = (name: string) => `Revoke ${name}?`;
 export const revokeAction = "Revoke key";
@@ -154,7 +160,13 @@ export const overlapEnd = "Never longer than until it expires.";
 export const edit = "Edit";
 export const editTitle = (name: string) => `Edit ${name}`;
 export const editWhat =
-  "Its label and its networks. To let it do more, or on more servers, make a new key.";
+  "What you untick and save is taken from the key for good. It cannot be given more than it has: for that, make a new key.";
+export const editServices =
+  "The servers that it may act on. Those that it does not have cannot be ticked: make a new key for them.";
+export const editCapabilities =
+  "What it may do. What it does not have cannot be ticked: make a new key for that.";
+export const takesAway = (capabilities: number, servers: number) =>
+  `Saving takes away for good: ${capabilities} of its capabilities, ${servers} of its servers.`;
 export const save = "Save";
 export const saved = (name: string) => `Saved: ${name}.`;
 

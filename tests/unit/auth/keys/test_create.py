@@ -7,7 +7,7 @@ from f2h.access.v1.reason_pb2 import Reason
 
 from services.auth.keys.create import CreateKey, KeyForm
 from services.auth.keys.expiry import Expiry
-from services.auth.keys.key import ApiKey, Audience, Inventory, Owned, SecretDigest, State
+from services.auth.keys.key import ApiKey, Audience, Inventory, NewKey, Owned, SecretDigest, State
 from services.auth.keys.secret import KeyText, generate
 from services.runtime.access import CATALOGUE
 from services.runtime.errors import ApiError
@@ -36,8 +36,8 @@ class KeptKeys:
     def __init__(self) -> None:
         self.kept: list[tuple[ApiKey, SecretDigest]] = []
 
-    async def add(self, key: ApiKey, digest: SecretDigest, certificate: str | None = None) -> None:
-        self.kept.append((key, digest))
+    async def add(self, new: NewKey) -> None:
+        self.kept.append((new.key, new.digest))
 
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(name)

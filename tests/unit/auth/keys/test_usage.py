@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.auth.keys.key import Calls, SecretDigest
+from services.auth.keys.key import Calls, NewKey, SecretDigest
 from services.auth.keys.usage import Usage, Use
 from services.auth.store import MIGRATIONS
 from services.auth.store.keys import SqlKeys
@@ -27,7 +27,7 @@ async def keys(database_url: str) -> AsyncIterator[SqlKeys]:
     await asyncio.to_thread(migrate, database_url, MIGRATIONS)
     database = Database(database_url)
     kept = SqlKeys(database)
-    await kept.add(KEY, SecretDigest(1, bytes(32)))
+    await kept.add(NewKey(KEY, SecretDigest(1, bytes(32))))
     yield kept
     await database.close()
 

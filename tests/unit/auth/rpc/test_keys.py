@@ -1,3 +1,5 @@
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,8 +13,9 @@ from google.rpc import code_pb2
 
 from services.auth.keys.secret import parse
 from services.auth.store import MIGRATIONS
+from services.auth.store.keys import SqlKeys
 from services.runtime.access import Audience, Role
-from services.runtime.database import migrate
+from services.runtime.database import Database, migrate
 from services.runtime.paging import encode_token
 from services.runtime.principal import HEADER
 from tests.unit.auth.rpc.conftest import ServeAuth
@@ -368,6 +371,26 @@ def test_a_mask_says_what_becomes_empty(
         ),
     ):
         assert fields_of(refusal(grpc_stub.UpdateKey, wrong, noc)) == [field]
+
+
+def test_a_label_from_before_its_rule_is_shown_and_hinders_nothing(
+    grpc_stub: key_pb2_grpc.KeyServiceStub, noc: Metadata, auth_database: str
+) -> None:
+    key = grpc_stub.CreateKey(form(), metadata=noc).key
+    asyncio.run(relabel(auth_database, key.id, "old \u202elabel"))
+    change = key_pb2.UpdateKeyRequest(id=key.id, update_mask=FieldMask(paths=["cidrs"]))
+    assert grpc_stub.UpdateKey(change, metadata=noc).label == "old \u202elabel"
+    new = grpc_stub.RotateKey(key_pb2.RotateKeyRequest(id=key.id), metadata=noc).key
+    assert new.label == "old \u202elabel"
+    again = key_pb2.UpdateKeyRequest(id=new.id, label=new.label)
+    assert fields_of(refusal(grpc_stub.UpdateKey, again, noc)) == ["label"]
+
+
+async def relabel(database_url: str, key_id: str, label: str) -> None:
+    """What no call does any more."""
+    database = Database(database_url)
+    await SqlKeys(database).change(key_id, lambda key: replace(key, label=label))
+    await database.close()
 
 
 @pytest.mark.parametrize(

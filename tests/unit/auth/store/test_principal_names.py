@@ -5,7 +5,7 @@ import pytest
 
 from services.auth.accounts.account import Account, Kind
 from services.auth.accounts.name import PrincipalName
-from services.auth.keys.key import ApiKey, SecretDigest
+from services.auth.keys.key import ApiKey, NewKey, SecretDigest
 from services.auth.keys.key import Audience as KeyAudience
 from services.auth.store import MIGRATIONS
 from services.auth.store.accounts import SqlAccounts
@@ -19,8 +19,10 @@ from tests.unit.auth.store.test_users import NOW, user
 KEY, OTHERS_KEY, NOC_KEY = "a" * 16, "b" * 16, "c" * 16
 
 
-def key(key_id: str, account: str, audience: KeyAudience = KeyAudience.CUSTOMER) -> ApiKey:
-    return ApiKey(key_id, audience, account, f"label of {key_id[0]}", (), (), (), NOW, None, NOW)
+def key(key_id: str, account: str, audience: KeyAudience = KeyAudience.CUSTOMER) -> NewKey:
+    label = f"label of {key_id[0]}"
+    made = ApiKey(key_id, audience, account, label, (), (), (), NOW, None, NOW)
+    return NewKey(made, SecretDigest(1, b""))
 
 
 @pytest.fixture
@@ -35,9 +37,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def test_names_are_those_of_the_account_and_nobody_elses(database: Database) -> None:
     keys, users = SqlKeys(database), SqlUsers(database)
-    await keys.add(key(KEY, "acme"), SecretDigest(1, b""))
-    await keys.add(key(OTHERS_KEY, "other"), SecretDigest(1, b""))
-    await keys.add(key(NOC_KEY, "", KeyAudience.NOC), SecretDigest(1, b""))
+    await keys.add(key(KEY, "acme"))
+    await keys.add(key(OTHERS_KEY, "other"))
+    await keys.add(key(NOC_KEY, "", KeyAudience.NOC))
     mine, others = user(1), user(2, account="other")
     await users.add(mine)
     await users.add(others)

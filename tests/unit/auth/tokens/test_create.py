@@ -12,7 +12,7 @@ from f2h.access.v1.reason_pb2 import Reason
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.keys.key import ApiKey, SecretDigest
+from services.auth.keys.key import ApiKey, NewKey, SecretDigest
 from services.auth.store import MIGRATIONS
 from services.auth.store.keys import SqlKeys
 from services.auth.tokens.create import AUDIENCE, ISSUER, CreateToken, TokenForm, narrowed
@@ -52,7 +52,7 @@ def caller(key: ApiKey) -> Principal:
 
 async def kept(keys: SqlKeys, number: int, **changes: object) -> ApiKey:
     key = replace(KEY, id=f"{number:016x}", **changes)  # type: ignore[arg-type]
-    await keys.add(key, SecretDigest(1, bytes(32)))
+    await keys.add(NewKey(key, SecretDigest(1, bytes(32))))
     if key.revoke_time:
         await keys.change(key.id, lambda found: replace(found, revoke_time=NOW))
     return key
