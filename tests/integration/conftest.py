@@ -43,6 +43,9 @@ SETTINGS = {
     "F2H_AUTH_TOKENS_PER_MINUTE": "1000",
 }
 
+PATIENT = {"F2H_SERVER_OPS_RESTART_SECONDS": "120", "F2H_SERVER_OPS_RESCUE_SECONDS": "120"}
+"""Settings for tests in which a machine waits for a service that was ended to be there again."""
+
 
 @dataclass
 class Key:
@@ -254,6 +257,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """For the tests of one module, which stop a part of it or count what it did."""
     with running(tmp_path_factory.mktemp("own_system")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def patient_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The same, where nothing fails of that a service takes long to start again."""
+    with running(tmp_path_factory.mktemp("patient_system"), PATIENT) as made:
         yield made
 
 
