@@ -433,6 +433,19 @@ def test_envoy_refuses_a_wrong_configuration(
         validate(target)
 
 
+def test_every_connection_has_a_limit_of_what_is_kept_for_it() -> None:
+    """tests/edge/test_edge_streams.py shows what for."""
+    resources = CONFIG["static_resources"]
+    itself = {"admin", "edge"}
+    there = [
+        *resources["listeners"],
+        *(each for each in resources["clusters"] if each["name"] not in itself),
+    ]
+    limits = {each["name"]: each.get("per_connection_buffer_limit_bytes") for each in there}
+    images = limits.pop("provisioning")
+    assert (set(limits.values()), images) == ({32768}, 1048576)
+
+
 def test_envoy_says_nothing_of_deprecation(edge: Edge) -> None:
     log = edge.log.read_text().lower()
     assert "deprecated" not in log
