@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from f2h.access.v1 import reason_pb2
 from google.protobuf import json_format
 from google.rpc import status_pb2
 
+from edge.errors import written
 from edge.options import Options
 from edge.process import EdgeError, validate
-from edge.render import SOURCE, Limit, RenderError, deploy, render
+from edge.render import Limit, RenderError, deploy, read, render
 from lab import ca
 from services.runtime.certificates import service_uri
 from services.server_ops.operations import watch
@@ -24,7 +24,7 @@ from tests.edge.conftest import DESCRIPTOR, Edge
 from tests.edge.contract import RPCS
 from tools.contract import LISTENERS, passes
 
-CONFIG = yaml.safe_load(SOURCE.read_text())
+CONFIG = read()
 STREAMS = {
     "f2h.server_ops.v1.OperationService/WatchOperation": watch.WATCH_SECONDS,
     "f2h.server_ops.v1.ConsoleService": consoles.CONSOLE_SECONDS,
@@ -292,6 +292,19 @@ def test_the_errors_of_the_edge_travel_with_the_codes_of_the_services() -> None:
         spoken = rest["body_format_override"]["json_format"]
         reason = reason_pb2.Reason.Value(spoken["details"][0]["reason"])
         assert errors.ApiError(reason, "").status().code == spoken["code"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"reason": "NOT_FOUND", "message": "Not there."},
+        {"when": "true", "reason": "NOT_DOCUMENTED", "message": "Not there."},
+        {"when": "true", "reason": "NOT_FOUND", "massage": "Not there."},
+    ],
+)
+def test_an_error_that_is_not_written_as_one_is_refused(error: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, KeyError)):
+        written([{"error": error}])
 
 
 def test_render_changes_addresses_and_files_only(tmp_path: Path) -> None:
