@@ -48,7 +48,7 @@ def test_a_path_of_the_other_side_is_not_there_whatever_the_verb(edge: Edge, lis
 
 
 def test_a_question_in_a_body_says_what_that_is(edge: Edge) -> None:
-    """Envoy refuses QUERY without it by itself (draft-ietf-httpbis-safe-method-w-body, 2.1)."""
+    """Envoy refuses QUERY without it by itself (draft-ietf-httpbis-safe-method-w-body)."""
     answers = [
         edge.public.rest("QUERY", REBOOT, headers=headers)
         for headers in ({}, {"content-type": JSON})
