@@ -84,7 +84,7 @@ RUN python -c "from pathlib import Path; from lab import ca; ca.make(Path('/etc/
  && python -m edge /etc/envoy
 
 FROM envoyproxy/envoy:v1.40.0 AS edge
-COPY --from=gen /src/gen/descriptor.binpb /src/gen/edge/public.lua /src/gen/edge/internal.lua /etc/f2h/
+COPY --from=gen /src/gen/descriptor.binpb /src/gen/edge/*.lua /etc/f2h/
 COPY --from=gen /src/edge/static /srv/f2h/static
 # A configuration that Envoy would refuse is no image.
 RUN --mount=type=bind,from=example,source=/etc/f2h/tls,target=/etc/f2h/tls \

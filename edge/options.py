@@ -1,6 +1,5 @@
 """What an operator switches on: each option is a change to the configuration of edge/envoy.yaml."""
 
-import base64
 import copy
 import json
 from dataclasses import dataclass
@@ -8,8 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import json_format
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from edge.errors import LocalReply, when
 
 _TYPE = "type.googleapis.com/envoy.extensions"
 _CORS = "envoy.filters.http.cors"
@@ -104,7 +102,8 @@ def _redirect(config: Config, redirect: Redirect) -> Config:
     }
     connection = manager(listener)
     connection["stat_prefix"] = "redirect"
-    connection["local_reply_config"]["mappers"][:0] = _in_the_clear()
+    told = LocalReply("response.code == 403", "TLS_REQUIRED", _IN_THE_CLEAR)
+    connection["local_reply_config"]["mappers"][:0] = told.mappers()
     to = {"https_redirect": True, "response_code": "PERMANENT_REDIRECT"}
     if redirect.https_port != _HTTPS_PORT:
         to["port_redirect"] = redirect.https_port
@@ -133,45 +132,6 @@ def _redirect(config: Config, redirect: Redirect) -> Config:
         each for each in connection["http_filters"] if each["name"] in kept
     ]
     return listener
-
-
-def _in_the_clear() -> list[Config]:
-    """How `_redirect` refuses: for native gRPC, and for REST."""
-    info = error_details_pb2.ErrorInfo(reason="TLS_REQUIRED", domain="f2hcloud")
-    status = status_pb2.Status(code=code_pb2.PERMISSION_DENIED, message=_IN_THE_CLEAR)
-    status.details.add().Pack(info)
-    details = base64.b64encode(status.SerializeToString()).decode().rstrip("=")
-    native = "request.headers['content-type'].startsWith('application/grpc')"
-    overwrite = "OVERWRITE_IF_EXISTS_OR_ADD"
-    headers = {"grpc-status": str(status.code), "grpc-status-details-bin": details}
-    return [
-        {
-            "filter": _when(
-                f"response.code == 403 && 'content-type' in request.headers && {native}"
-            ),
-            "headers_to_add": [
-                {"header": {"key": key, "value": value}, "append_action": overwrite}
-                for key, value in headers.items()
-            ],
-            "body_format_override": {"text_format_source": {"inline_string": _IN_THE_CLEAR}},
-        },
-        {
-            "filter": _when("response.code == 403"),
-            "body_format_override": {"json_format": json_format.MessageToDict(status)},
-        },
-    ]
-
-
-def _when(expression: str) -> Config:
-    return {
-        "extension_filter": {
-            "name": "envoy.access_loggers.extension_filters.cel",
-            "typed_config": {
-                "@type": f"{_TYPE}.access_loggers.filters.cel.v3.ExpressionFilter",
-                "expression": expression,
-            },
-        }
-    }
 
 
 def _cors(config: Config, listener: Config, origins: tuple[str, ...]) -> None:
@@ -263,16 +223,15 @@ def _mcp(listener: Config, origins: tuple[str, ...]) -> None:
     ]
     if origins:
         _cors_policy(connection)["allow_headers"] += ", mcp-protocol-version"
-    info = error_details_pb2.ErrorInfo(reason="ORIGIN_NOT_ALLOWED", domain="f2hcloud")
-    status = status_pb2.Status(code=code_pb2.PERMISSION_DENIED, message="%LOCAL_REPLY_BODY%")
-    status.details.add().Pack(info)
+    told = LocalReply(
+        f"response.code == 403 && request.url_path == '{MCP_PATH}'",
+        "ORIGIN_NOT_ALLOWED",
+        rest_message="%LOCAL_REPLY_BODY%",
+    )
     connection["local_reply_config"]["mappers"][:0] = [
         # JSON-RPC has errors of its own form.
-        {"filter": _when("response.code_details.startsWith('mcp_json_rest_bridge_')")},
-        {
-            "filter": _when(f"response.code == 403 && request.url_path == '{MCP_PATH}'"),
-            "body_format_override": {"json_format": json_format.MessageToDict(status)},
-        },
+        {"filter": when("response.code_details.startsWith('mcp_json_rest_bridge_')")},
+        *told.mappers(),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from edge import secrets
+from edge import errors, secrets
 from edge.options import Options, apply
 
 SOURCE = Path(__file__).with_name("envoy.yaml")
@@ -73,7 +73,7 @@ def render(
 
     Raises RenderError.
     """
-    config = _read()
+    config = read()
     resources = config["static_resources"]
     config["admin"]["address"]["socket_address"]["port_value"] = admin_port
     listeners = {
@@ -114,14 +114,21 @@ def deploy(target: Path, options: Options, tls: Path, services_tls: Path) -> Non
 
     `tls` and `services_tls` are folders of certificates, see `render`, as Envoy will see them.
     """
-    config = _read()
+    config = read()
     apply(config, options)
     _write(config, target, tls, services_tls)
 
 
-def _read() -> dict[str, Any]:
+def read() -> dict[str, Any]:
+    """The configuration of edge/envoy.yaml, with its errors as Envoy wants them."""
     # By way of JSON: what YAML's anchors share becomes many things, each of which can be changed.
-    return dict(json.loads(json.dumps(yaml.safe_load(SOURCE.read_text()))))
+    config = dict(json.loads(json.dumps(yaml.safe_load(SOURCE.read_text()))))
+    for listener in config["static_resources"]["listeners"]:
+        for chain in listener["filter_chains"]:
+            for network_filter in chain["filters"]:
+                if told := network_filter["typed_config"].get("local_reply_config"):
+                    told["mappers"] = errors.written(told["mappers"])
+    return config
 
 
 def _write(config: dict[str, Any], target: Path, tls: Path, services_tls: Path) -> None:

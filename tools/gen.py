@@ -3,7 +3,7 @@
 - Python stubs and their types: gen/f2h, gen/buf
 - gen/descriptor.binpb: what Envoy transcodes with, buf checks, and the tests sweep
 - gen/capabilities.json: the capability catalogue
-- gen/edge/*.lua: which verbs a path of the edge answers, for each listener
+- gen/edge/*.lua: which verbs a path of the edge answers, for each listener; what an RPC needs
 - gen/openapi.json, gen/openapi-noc.json: the REST API of customers, and of the NOC
 - gen/f2h/mcp.json: the tools of AI agents
 
@@ -37,7 +37,7 @@ def main() -> int:
             return 1
         # The access options can be read only with the stubs that were just generated.
         sys.path.insert(0, str(fresh))
-        from tools import contract, mcp, rest_paths  # noqa: PLC0415
+        from tools import capabilities, contract, mcp, rest_paths  # noqa: PLC0415
         from tools.openapi import document  # noqa: PLC0415
 
         image = read(fresh / "descriptor.binpb")
@@ -51,6 +51,8 @@ def main() -> int:
         for listener in contract.LISTENERS:
             text = rest_paths.lua(contract.rpcs(image), listener)
             (fresh / "edge" / f"{listener}.lua").write_text(text)
+        text = capabilities.lua(contract.rpcs(image))
+        (fresh / "edge" / "mend_errors.lua").write_text(text)
         for name in document.DOCUMENTS:
             (fresh / name).write_text(document.written(name, image))
         (fresh / "f2h" / "mcp.json").write_text(mcp.written(image))

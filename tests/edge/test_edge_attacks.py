@@ -396,6 +396,19 @@ def test_another_kind_of_request_opens_nothing(edge: Edge, request_line: str) ->
         assert not edge.reached()
 
 
+@pytest.mark.parametrize("verb", ["GET", "TRACE", "PROPFIND", "connect", "NOT-A-METHOD-YET"])
+def test_a_method_that_a_path_does_not_answer_in_http2(edge: Edge, verb: str) -> None:
+    kept = [each for each in call(REBOOT) if each[0] not in {":method", "content-type"}]
+    with http2(edge.public) as (made, connection):
+        made.send_headers(1, [(":method", verb), *kept], end_stream=True)
+        connection.sendall(made.data_to_send())
+        events = made_of(made, connection)
+    [answer] = [each for each in events if isinstance(each, h2.events.ResponseReceived)]
+    headers = {str(name): str(value) for name, value in answer.headers or ()}
+    assert (headers[":status"], headers["allow"]) == ("405", "POST")
+    assert not edge.reached()
+
+
 @pytest.mark.parametrize(
     ("protocol", "status"), [("websocket", 400), ("TLS/1.0", 400), ("h2c", 200)]
 )

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from f2h.access.v1 import reason_pb2
 from google.protobuf import json_format
 from google.rpc import status_pb2
 
+from edge.errors import written
 from edge.options import Options
 from edge.process import EdgeError, validate
-from edge.render import SOURCE, Limit, RenderError, deploy, render
+from edge.render import Limit, RenderError, deploy, read, render
 from lab import ca
 from services.runtime.certificates import service_uri
 from services.server_ops.operations import watch
@@ -24,7 +24,7 @@ from tests.edge.conftest import DESCRIPTOR, Edge
 from tests.edge.contract import RPCS
 from tools.contract import LISTENERS, passes
 
-CONFIG = yaml.safe_load(SOURCE.read_text())
+CONFIG = read()
 STREAMS = {
     "f2h.server_ops.v1.OperationService/WatchOperation": watch.WATCH_SECONDS,
     "f2h.server_ops.v1.ConsoleService": consoles.CONSOLE_SECONDS,
@@ -294,6 +294,19 @@ def test_the_errors_of_the_edge_travel_with_the_codes_of_the_services() -> None:
         assert errors.ApiError(reason, "").status().code == spoken["code"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"reason": "NOT_FOUND", "message": "Not there."},
+        {"when": "true", "reason": "NOT_DOCUMENTED", "message": "Not there."},
+        {"when": "true", "reason": "NOT_FOUND", "massage": "Not there."},
+    ],
+)
+def test_an_error_that_is_not_written_as_one_is_refused(error: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, KeyError)):
+        written([{"error": error}])
+
+
 def test_render_changes_addresses_and_files_only(tmp_path: Path) -> None:
     target = tmp_path / "envoy.json"
     render_to(target)
@@ -431,6 +444,19 @@ def test_envoy_refuses_a_wrong_configuration(
     target.write_text(text.replace(right, wrong))
     with pytest.raises(EdgeError, match=wrong):
         validate(target)
+
+
+def test_every_connection_has_a_limit_of_what_is_kept_for_it() -> None:
+    """tests/edge/test_edge_streams.py shows what for."""
+    resources = CONFIG["static_resources"]
+    itself = {"admin", "edge"}
+    there = [
+        *resources["listeners"],
+        *(each for each in resources["clusters"] if each["name"] not in itself),
+    ]
+    limits = {each["name"]: each.get("per_connection_buffer_limit_bytes") for each in there}
+    images = limits.pop("provisioning")
+    assert (set(limits.values()), images) == ({32768}, 1048576)
 
 
 def test_envoy_says_nothing_of_deprecation(edge: Edge) -> None:

@@ -212,7 +212,7 @@ def test_the_access_log_says_who_did_what(edge: Edge) -> None:
 
     who = {
         ("key-of-a-log", None, "server.details"),
-        (None, "token-of-a-log", None),
+        (None, "token-of-a-log", "server.details"),
         (None, None, None),
     }
     eventually(lambda: who <= said())

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+from f2h.server_ops.v1 import console_pb2
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.edge.conftest import Edge, variant
-from tests.edge.stand_ins import GOOD_KEY, TALK, Client
+from tests.edge.stand_ins import GOOD_KEY, TALK, Client, eventually
 
 SHORT = '"max_stream_duration": "30s"', '"max_stream_duration": "1s"'
 LONGER = 2.5
@@ -86,3 +90,40 @@ def test_a_client_that_sends_its_request_slowly_is_not_waited_for(
         assert answer.startswith(b"HTTP/1.1 504")
         assert b"DEADLINE_EXCEEDED" in answer or b"DEADLINE_EXCEEDED" in connection.recv(65536)
     assert not edge.reached()
+
+
+def test_what_a_client_does_not_read_is_not_asked_of_the_service(edge: Edge) -> None:
+    """Else a client that reads nothing fills the edge's memory, a connection after the other."""
+    text = console_pb2.ReadConsoleResponse(text="x" * 4096).SerializeToString()
+    edge.services["server_ops"].told = lambda: iter([text] * 20_000)
+    before, _ = held_back(edge)
+    held = [0.0]
+
+    def paused() -> bool:
+        times, kept = held_back(edge)
+        held.append(kept)
+        return times > before
+
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", edge.public.port))
+        connection.sendall(
+            b"GET /api/servers/a.b/console HTTP/1.1\r\nHost: a\r\n"
+            b"X-API-Key: " + GOOD_KEY.encode() + b"\r\n\r\n"
+        )
+        eventually(paused, 60)
+    # The limit of a connection, and what was under way from the service: a quarter of what Envoy
+    # would keep for each without one.
+    assert max(held) < 262_144
+
+
+def held_back(edge: Edge) -> tuple[float, float]:
+    """How often the edge stopped to read from a service, and the bytes it keeps for clients."""
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(httpx.get(edge.metrics_url, timeout=20).text)
+        for sample in family.samples
+    }
+    paused = "envoy_cluster_upstream_flow_control_paused_reading_total"
+    kept = "envoy_http_downstream_cx_tx_bytes_buffered"
+    return samples[paused, "server_ops"], samples[kept, "public"]

@@ -43,6 +43,9 @@ SETTINGS = {
     "F2H_AUTH_TOKENS_PER_MINUTE": "1000",
 }
 
+PATIENT = {"F2H_SERVER_OPS_RESTART_SECONDS": "120", "F2H_SERVER_OPS_RESCUE_SECONDS": "120"}
+"""Settings for tests in which a machine waits for a service that was ended to be there again."""
+
 
 IN_THE_CLEAR = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For calls without TLS: httpx would read all authorities of the machine, 20 ms of CPU a call."""
@@ -259,6 +262,13 @@ def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     # A machine that boots waits until what was stopped is there again.
     settings = {"F2H_SERVER_OPS_RESCUE_SECONDS": "120"}
     with running(tmp_path_factory.mktemp("own_system"), settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def patient_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The same, where nothing fails of that a service takes long to start again."""
+    with running(tmp_path_factory.mktemp("patient_system"), PATIENT) as made:
         yield made
 
 

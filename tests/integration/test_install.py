@@ -240,15 +240,15 @@ def test_a_template_that_is_deleted_in_between_is_installed_as_it_was(
     assert installing.ended(name)["response"]["template"] == "short-lived"
 
 
-def test_it_survives_the_end_of_server_ops(own_system: System) -> None:
-    own_system.stack.simulated_image("installer", "IMAGE_KIND_INSTALLER")
-    assert put_template(own_system, "plain").status_code == 200
-    installing = Installing.of(own_system, own_system.bmc(), *INSTALL)
+def test_it_survives_the_end_of_server_ops(patient_system: System) -> None:
+    patient_system.stack.simulated_image("installer", "IMAGE_KIND_INSTALLER")
+    assert put_template(patient_system, "plain").status_code == 200
+    installing = Installing.of(patient_system, patient_system.bmc(), *INSTALL)
     name = installing.install("plain")
     machine = installing.booting()
     begin(machine)
-    own_system.stack.processes["server_ops"].kill()
-    own_system.stack.start_service("server_ops")
+    patient_system.stack.processes["server_ops"].kill()
+    patient_system.stack.start_service("server_ops")
     machine.report("DONE")
     assert "response" in installing.ended(name)
     assert installing.bmc.executed() == ["power_0", "power_1"]

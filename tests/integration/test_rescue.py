@@ -220,13 +220,13 @@ def test_tokens_are_for_one_system_of_one_server(rescued: Rescued, system: Syste
     assert "response" in rescued.ended(names[0])
 
 
-def test_it_survives_the_end_of_server_ops(own_system: System) -> None:
-    bmc = own_system.bmc()
-    rescued = Rescued.of(own_system, bmc, *RESCUE)
+def test_it_survives_the_end_of_server_ops(patient_system: System) -> None:
+    bmc = patient_system.bmc()
+    rescued = Rescued.of(patient_system, bmc, *RESCUE)
     name = rescued.asked("/rescue/enter")
     machine = rescued.booting()
-    own_system.stack.processes["server_ops"].kill()
-    own_system.stack.start_service("server_ops")
+    patient_system.stack.processes["server_ops"].kill()
+    patient_system.stack.start_service("server_ops")
     begin(machine)
     machine.report("READY", ssh_host_keys=[host_key()])
     assert "response" in rescued.ended(name)
@@ -234,11 +234,11 @@ def test_it_survives_the_end_of_server_ops(own_system: System) -> None:
     assert rescued.rescue()["state"] == "ACTIVE"
 
 
-def test_a_damaged_image_is_not_booted(own_system: System) -> None:
-    bmc = own_system.bmc()
-    rescued = Rescued.of(own_system, bmc, *RESCUE)
-    own_system.stack.simulated_image("damaged", "IMAGE_KIND_RESCUE")
-    (own_system.stack.images / "damaged" / "initrd").write_bytes(b"something else")
+def test_a_damaged_image_is_not_booted(patient_system: System) -> None:
+    bmc = patient_system.bmc()
+    rescued = Rescued.of(patient_system, bmc, *RESCUE)
+    patient_system.stack.simulated_image("damaged", "IMAGE_KIND_RESCUE")
+    (patient_system.stack.images / "damaged" / "initrd").write_bytes(b"something else")
     error = rescued.ended(rescued.asked("/rescue/enter", image="damaged"))["error"]
     assert error["details"][0]["reason"] == "IMAGE_DAMAGED"
     assert bmc.executed() == []

@@ -61,7 +61,8 @@ _NUMBER: Mapping[str, Callable[[Any], Json]] = {
 _BOOL: Mapping[str, Callable[[Any], Json]] = {"const": lambda value: {"const": value}}
 
 _FIELD_MASK: Mapping[str, Callable[[Any], Json]] = {
-    "in": lambda value: {"pattern": "^({0})(,({0}))*$".format("|".join(value))},
+    # Empty is as good as not given.
+    "in": lambda value: {"pattern": "^(({0})(,({0}))*)?$".format("|".join(value))},
 }
 
 _KINDS: Mapping[str, Mapping[str, Callable[[Any], Json]]] = {

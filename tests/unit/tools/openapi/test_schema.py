@@ -45,7 +45,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "inners": st.lists(INNER, max_size=2),
     "agreed": st.booleans(),
     "counted": st.dictionaries(st.sampled_from(["", "a", "b", "c"]), st.integers(-1, 2)),
-    "mask": st.sampled_from(["free", "port", "free,port", "inner"]),
+    "mask": st.sampled_from(["", "free", "port", "free,port", "inner"]),
 }
 
 
