@@ -29,7 +29,7 @@ from tests.integration.conftest import ACCOUNT, IN_THE_CLEAR, System, running
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1440, "height": 900}
 
-SECONDS = 30
+SECONDS = 60
 """For what takes the browser of a busy machine some time."""
 
 expect.set_options(timeout=SECONDS * 1000)

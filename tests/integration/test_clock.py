@@ -12,6 +12,9 @@ from tests.integration.conftest import System, running
 
 HOUR = 3600
 
+LONGEST = 60
+"""What a reboot may take on a busy machine, in seconds: nothing beside a jump."""
+
 
 class Clock:
     """The clock of all services."""
@@ -57,14 +60,14 @@ def test_a_reboot_that_a_jump_of_the_clock_meets_ends_as_it_would(
     begin = time.monotonic()
     name = system.rest("POST", f"/api/servers/{server}/reboot", key).json()["name"]
     clock.set(jump)
-    operation = system.finished(name, key)
+    operation = system.finished(name, key, LONGEST)
     assert "error" not in operation, operation
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < LONGEST
     assert bmc.chassis_commands() == 1
     begun, ended = (
         datetime.fromisoformat(operation["metadata"][each]) for each in ("create_time", "end_time")
     )
-    assert abs((ended - begun).total_seconds() - jump) < 15, "the clock did jump"
+    assert abs((ended - begun).total_seconds() - jump) < LONGEST, "the clock did jump"
 
 
 def test_a_bmc_is_read_on_after_a_jump(system: System, clock: Clock, bmc: IpmiSim) -> None:
