@@ -1,7 +1,7 @@
 """The errors that Envoy itself makes, in the form of all our errors.
 
 edge/envoy.yaml says each in a few words, among the mappers of local_reply_config; Envoy wants two
-mappers, since native gRPC and REST are told in different ways.
+mappers, since native gRPC and REST are told in different ways, and one where only REST meets it.
 """
 
 import base64
@@ -39,6 +39,10 @@ class LocalReply:
     """Of HTTP, where it is another than Envoy's own."""
     retry_seconds: int = 0
     """After how long to ask again; 0: not said."""
+
+    def __post_init__(self) -> None:
+        if not (self.message or self.rest_message):
+            raise TypeError(f"{self.reason} has no message")
 
     def mappers(self) -> list[Mapper]:
         """What Envoy makes of it for native gRPC, if that meets it, and then for REST."""
@@ -92,7 +96,8 @@ class LocalReply:
 def written(mappers: list[Mapper]) -> list[Mapper]:
     """The same mappers, with Envoy's own in the place of each `error`.
 
-    Raises KeyError for a reason that is not documented, TypeError for a field that is none.
+    Raises KeyError for a reason that is not documented, TypeError for a field that is none, or for
+    want of a message.
     """
     return [
         made

@@ -36,14 +36,16 @@ local function mend(handle, answer)
   end
 end
 
--- What a token is used for: auth, which says it of keys where the access log reads it, was not asked.
+-- What a call with a token needs: auth, which says it of keys where the access log reads it, was not asked.
+-- Whether the token holds it, the service judges.
 local function note_capability(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   local shown = metadata:get("envoy.filters.http.jwt_authn")
   if shown == nil or shown.token == nil then
     return
   end
-  local capability = capabilities[handle:headers():get(":path"):match("^[^?]*")]
+  local path = handle:headers():get(":path") or ""
+  local capability = capabilities[path:match("^[^?]*")]
   if capability ~= nil then
     metadata:set("envoy.filters.http.ext_authz", "capability", capability)
   end
@@ -52,12 +54,12 @@ end
 -- What is only read may be read again, when a process dies that was asked. What changes something is
 -- never sent twice: see the route's retry_policy.
 function envoy_on_request(handle)
-  note_capability(handle)
   local headers = handle:headers()
   handle:streamInfo():dynamicMetadata():set("request", "id", headers:get("x-request-id"))
   if headers:get("x-envoy-original-method") == "GET" then
     headers:replace("x-envoy-retry-on", "reset")
   end
+  note_capability(handle)
 end
 
 function envoy_on_response(handle)

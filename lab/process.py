@@ -30,6 +30,7 @@ class Process:
                 env={**os.environ, **environment},
                 start_new_session=True,  # Ctrl-C is for who started it, and stops it in order
             )
+        self._asked = False
 
     @property
     def pid(self) -> int:
@@ -41,8 +42,10 @@ class Process:
         return self._process.poll()
 
     def ask_to_stop(self) -> None:
-        """Asks it politely to end, and waits for nothing."""
-        self._process.terminate()
+        """Asks it politely to end, once, and waits for nothing: while it ends nobody listens."""
+        if not self._asked:
+            self._asked = True
+            self._process.terminate()
 
     def stop(self) -> None:
         """Ends it: politely, and after STOP_SECONDS not politely."""

@@ -155,14 +155,17 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Stops everything, the edge first."""
+        """Stops everything, the edge first, and last auth: the others tell it how calls ended."""
         if self.edge is not None:
             self.edge.stop()
             self.edge = None
+        auth = self.processes.pop("auth", None)
         for process in self.processes.values():
             process.ask_to_stop()
         for process in self.processes.values():
             process.stop()
+        if auth is not None:
+            auth.stop()
         self.processes.clear()
 
     def start_edge(self) -> None:

@@ -1,4 +1,4 @@
-"""What a call is used for, for the edge to say so in its access log."""
+"""The capability that each call needs, for the edge to say so in its access log."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,9 @@ _VALUES = capability_pb2.Capability.DESCRIPTOR.values_by_number
 
 def lua(rpcs: Iterable[Rpc]) -> str:
     """What the last Lua filter runs: the capability of each RPC, and edge/mend_errors.lua."""
-    needed = {rpc.path: rpc.rule.capability for rpc in rpcs if rpc.rule and rpc.rule.capability}
+    rules = [(rpc.path, rpc.rule) for rpc in rpcs if rpc.rule and rpc.rule.capability]
+    needed = {path: rule.capability for path, rule in rules}
+    needed |= {rule.stands_for: rule.capability for _, rule in rules if rule.stands_for}
     entries = [f'  ["{path}"] = "{_name(number)}",\n' for path, number in needed.items()]
     return f"local capabilities = {{\n{''.join(entries)}}}\n\n{_CODE.read_text()}"
 

@@ -300,6 +300,7 @@ def test_the_errors_of_the_edge_travel_with_the_codes_of_the_services() -> None:
         {"reason": "NOT_FOUND", "message": "Not there."},
         {"when": "true", "reason": "NOT_DOCUMENTED", "message": "Not there."},
         {"when": "true", "reason": "NOT_FOUND", "massage": "Not there."},
+        {"when": "true", "reason": "NOT_FOUND"},
     ],
 )
 def test_an_error_that_is_not_written_as_one_is_refused(error: dict[str, Any]) -> None:

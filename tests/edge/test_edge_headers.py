@@ -199,7 +199,9 @@ def test_the_access_log_says_who_did_what(edge: Edge) -> None:
     edge.public.rest("GET", "/api/servers", key=f"{GOOD_KEY}/key-of-a-log")
     edge.public.rest("GET", "/api/servers", key=None, headers=bearer(token(sub="token-of-a-log")))
     edge.public.rest("GET", "/api/servers", key="wrong")
-    operation = "/f2h.server_ops.v1.ServerService/ListServers"
+    googles = "/google.longrunning.Operations/GetOperation"
+    edge.public.grpc(googles, key=None, metadata=bearer(token(sub="token-of-googles")))
+    operations = {"/f2h.server_ops.v1.ServerService/ListServers", googles}
 
     def said() -> set[tuple[Any, ...]]:
         lines = [json.loads(line) for line in edge.log.read_text().splitlines() if line[:1] == "{"]
@@ -207,12 +209,13 @@ def test_the_access_log_says_who_did_what(edge: Edge) -> None:
             (line["principal"], line["token_of"], line["capability"])
             for line in lines
             # Those of machines that boot have no such fields.
-            if line.get("operation") == operation
+            if line.get("operation") in operations
         }
 
     who = {
         ("key-of-a-log", None, "server.details"),
         (None, "token-of-a-log", "server.details"),
+        (None, "token-of-googles", "server.details"),
         (None, None, None),
     }
     eventually(lambda: who <= said())
