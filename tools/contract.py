@@ -114,7 +114,8 @@ def _faults(rpc: Rpc) -> Iterator[str]:
 
 def _not_plain(rpc: Rpc) -> Iterator[str]:
     for field in rpc.request.field:
-        if field.options.Extensions[rule_pb2.recorded] and field.type not in _PLAIN:
+        plain = field.type in _PLAIN or field.type_name == ".google.protobuf.Timestamp"
+        if field.options.Extensions[rule_pb2.recorded] and not plain:
             yield f"has {field.name} recorded, which is no plain value"
 
 

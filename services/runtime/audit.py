@@ -1,32 +1,39 @@
 """No audit record, no action: what a call is about to do is written down before it is done."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 import grpc.aio
 import protovalidate
 import structlog
 from f2h.access.v1.reason_pb2 import Reason
-from f2h.auth.v1.audit_pb2 import AuditRecord
+from f2h.auth.v1.audit_pb2 import AuditRecord, RecordAttemptRequest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
 from services.runtime.access import Audience, Rule
 from services.runtime.call import Caller, current_call, current_caller
 from services.runtime.errors import ApiError
 from services.runtime.interceptors import NO_DATABASE, Handler
+from services.runtime.pasted import withheld
 
 RESOURCE_LENGTH = 254
 ACCOUNT_LENGTH = 63
 ADDRESS_LENGTH = 64
 REQUEST_LENGTH = 128
 OPERATION_LENGTH = 64
-DETAIL_LENGTH = 254
+DETAIL_LENGTH = 2048
 """The limits of protos/f2h/auth/v1/audit.proto. What is longer is cut: it comes unvalidated, and
 also a refusal of it is to be written down."""
+
+_PARTED = ", "
+_WITHHELD = "[withheld]"
+"""In place of a value that breaks the rule for what others read, as in logs."""
 
 _AUDITED = frozenset({Audience.CUSTOMER, Audience.SESSION, Audience.NOC, Audience.STAFF})
 _ACTS_FOR_ANY_ACCOUNT = frozenset({Audience.NOC, Audience.STAFF})
@@ -179,7 +186,7 @@ def _attempt(path: str, rule: Rule, request: Message, caller: Caller) -> Attempt
     names = (rule.resource_field, *_NAMES)
     return Attempt(
         method=path,
-        resource=next((value for name in names if (value := _text(request, name))), "")[
+        resource=withheld(next((value for name in names if (value := _text(request, name))), ""))[
             :RESOURCE_LENGTH
         ],
         account=_text(request, "account")[:ACCOUNT_LENGTH] if any_account else "",
@@ -196,28 +203,57 @@ def _details(rule: Rule, request: Message) -> dict[str, str]:
     """
     if not rule.details or protovalidate.collect_violations(request):
         return {}
-    return {
-        each.name: _shortened(_written(each, value))
+    given = {
+        each.name: _written(each, value)
         for each, value in request.ListFields()
         if each.name in rule.details
     }
+    # What the mask names and nothing is given for is emptied: a key's networks, for instance.
+    mask = getattr(request, "update_mask", None)
+    named = rule.details.intersection(() if mask is None else mask.paths)
+    return {
+        name: text if _may_be_read(name, text) else _WITHHELD
+        for name, text in {**dict.fromkeys(named, ""), **given}.items()
+    }
+
+
+def _may_be_read(name: str, text: str) -> bool:
+    """Whether the rule for what others read allows it; the rule of the field may be wider."""
+    told = RecordAttemptRequest(method="-", details={name: text})
+    return not protovalidate.collect_violations(told)
 
 
 def _written(of: FieldDescriptor, value: Any) -> str:
-    """A field's value as JSON would have it, a list's parted by commas."""
+    """A field's value as JSON would have it, a list's parted by commas; no longer than allowed."""
     if of.is_repeated:
-        return ", ".join(_single(of, each) for each in value)
-    return _single(of, value)
+        return _listed([_single(of, each) for each in value])
+    text = _single(of, value)
+    return text if len(text) <= DETAIL_LENGTH else f"{text[: DETAIL_LENGTH - 1]}…"
+
+
+def _listed(items: Sequence[str]) -> str:
+    whole = _PARTED.join(items)
+    if len(whole) <= DETAIL_LENGTH:
+        return whole
+    room = DETAIL_LENGTH - len(f" … (+{len(items)})")
+    ends = accumulate(len(each) + len(_PARTED) for each in items)
+    kept = sum(end - len(_PARTED) <= room for end in ends)
+    return f"{_PARTED.join(items[:kept])} … (+{len(items) - kept})".lstrip()
 
 
 def _single(of: FieldDescriptor, value: Any) -> str:
     if of.enum_type is not None:
         return str(of.enum_type.values_by_number[value].name)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, Timestamp):
+        return _time(value)
+    return str(value).lower() if isinstance(value, bool) else withheld(str(value))
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= DETAIL_LENGTH else f"{text[: DETAIL_LENGTH - 1]}…"
+def _time(value: Timestamp) -> str:
+    try:
+        return value.ToJsonString()
+    except (ValueError, OverflowError):  # what comes as gRPC can be no time at all
+        return _WITHHELD
 
 
 def _success(answer: object, attempt: Attempt) -> Outcome:

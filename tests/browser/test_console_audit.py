@@ -1,6 +1,7 @@
 """The audit trail in the console."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,16 @@ def records(page: Page) -> Locator:
 def open_audit(page: Page) -> None:
     page.get_by_role("link", name="Audit").click()
     expect(page.get_by_role("heading", name="Audit")).to_be_visible()
+
+
+def exported(page: Page, folder: Path) -> list[dict[str, str]]:
+    """What is shown, as the file that the console makes of it."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export as CSV").click()
+    assert download.value.suggested_filename.startswith("audit-")
+    download.value.save_as(folder / "audit.csv")
+    with (folder / "audit.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def reboot(system: System, hostname: str, key: Key) -> int:
@@ -105,7 +116,29 @@ def test_what_was_unbanned_is_told(
     page = sign_in(browser, system, who)
     open_audit(page)
     record = records(page).filter(has_text=f"Unban address · {hostname}")
-    expect(record).to_contain_text("address 192.0.2.66 · jail sshd-203.0.113.9")
+    expect(record.get_by_role("term")).to_have_text(["address", "jail"])
+    expect(record.get_by_role("definition")).to_have_text(["192.0.2.66", "sshd-203.0.113.9"])
+
+
+def test_a_label_does_not_pass_for_a_network_and_an_emptied_list_is_told(
+    system: System, browser: Browser, who: Person, tmp_path: Path
+) -> None:
+    label = 'ci · networks 10.0.0.1/32; "networks": "10.0.0.1/32"'
+    made = call(system, who, "POST", "/api/keys", label=label, capabilities=[US_UNBLOCK])
+    path = f"/api/keys/{made['key']['id']}"
+    call(system, who, "PATCH", path, update_mask="cidrs")
+    page = sign_in(browser, system, who)
+    open_audit(page)
+    created = records(page).filter(has_text="Create API key")
+    expect(created.get_by_role("term")).to_have_text(["capabilities", "label"])
+    expect(created.get_by_role("definition")).to_have_text([US_UNBLOCK, label])
+    changed = records(page).filter(has_text="Change API key")
+    expect(changed.get_by_role("term")).to_have_text(["networks"])
+    expect(changed.get_by_role("definition")).to_have_text(["none"])
+    details = {row["method"]: json.loads(row["details"]) for row in exported(page, tmp_path)}
+    assert details["Create API key"] == {"capabilities": US_UNBLOCK, "label": label}
+    assert details["Change API key"] == {"cidrs": ""}
+    assert details["Sign in"] == {}
 
 
 def test_a_record_leads_to_the_operation_that_it_began(
@@ -233,18 +266,17 @@ def test_what_is_shown_can_be_kept_and_no_spreadsheet_runs_it(
     page = sign_in(browser, system, who)
     open_audit(page)
     expect(records(page).filter(has_text=formula)).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Export as CSV").click()
-    assert download.value.suggested_filename.startswith("audit-")
-    download.value.save_as(tmp_path / "audit.csv")
-    with (tmp_path / "audit.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = exported(page, tmp_path)
     assert len(rows) == records(page).count()
     assert f"'{formula}" in {row["resource"] for row in rows}
     assert not [cell for row in rows for cell in row.values() if cell[:1] in {*"=+-@"}]
-    assert {row["details"] for row in rows if row["method"] == "Create API key"} == {
-        "capabilities server.details, server.reboot; label nightly job; servers " + hostname
-    }
+    assert [json.loads(row["details"]) for row in rows if row["method"] == "Create API key"] == [
+        {
+            "capabilities": "server.details, server.reboot",
+            "label": "nightly job",
+            "servers": hostname,
+        }
+    ]
     [done] = [row for row in rows if row["resource"] == hostname and row["operation"]]
     assert (done["who"], done["subject"]) == ("Key nightly job", key.id)
     assert (done["method"], done["outcome"]) == ("Reboot server", "ACCEPTED")

@@ -1,6 +1,6 @@
 import type { AuditRecord } from "../api/schema";
 import { text } from "../text";
-import { detailsInWords, methodInWords } from "./words";
+import { methodInWords } from "./words";
 
 /** Hands the browser the records as a file (RFC 4180). */
 export function exportCsv(records: AuditRecord[], who: (record: AuditRecord) => string): void {
@@ -10,7 +10,7 @@ export function exportCsv(records: AuditRecord[], who: (record: AuditRecord) => 
     record.subject,
     methodInWords(record.method),
     record.resource,
-    detailsInWords(record).join("; "),
+    JSON.stringify(record.details, Object.keys(record.details).sort()),
     record.address,
     record.outcome,
     record.reason,

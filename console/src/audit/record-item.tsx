@@ -38,7 +38,16 @@ export function RecordItem({ record, who }: { record: AuditRecord; who: string }
             </Link>
           </>
         )}
-        {details.length > 0 && <div class="small record-details">{details.join(" · ")}</div>}
+        {details.length > 0 && (
+          // Each in an element of its own: others wrote the values, and none is to pass for two.
+          <dl class="small record-details">
+            {details.map(([name, value]) => (
+              <div key={name}>
+                <dt class="muted">{name}</dt> <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        )}
         <div class="small muted">
           {subject ? (
             <Link href={placeOf({ subject })} title={text.audit.onlyThis(subject)}>

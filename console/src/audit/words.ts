@@ -14,13 +14,14 @@ export function methodInWords(path: string): string {
   );
 }
 
-/** What else was asked, in words. */
-export function detailsInWords({ details }: AuditRecord): string[] {
+/** What else was asked, in words: what it is, and the value. */
+export function detailsInWords({ details }: AuditRecord): [string, string][] {
   return Object.entries(details)
     .sort(([a], [b]) => a.localeCompare(b))
-    .map(([name, value]) =>
-      text.audit.detail(text.audit.details[name] ?? name.replaceAll("_", " "), value),
-    );
+    .map(([name, value]) => [
+      text.audit.details[name] ?? name.replaceAll("_", " "),
+      value || text.audit.emptied,
+    ]);
 }
 
 /** Tells who did what is recorded. */

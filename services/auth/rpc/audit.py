@@ -1,7 +1,9 @@
 """f2h.auth.v1.AuditService."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from f2h.auth.v1 import audit_pb2, audit_pb2_grpc
@@ -17,6 +19,10 @@ from services.runtime.paging import decode_token, encode_token, page_size
 
 NO_ACCOUNT = "-"
 """How the NOC asks for what belongs to no account."""
+
+PAGE_BYTES = 512 * 1024
+"""A page ends with the record that reaches this. As JSON it can be some times as much, and the edge
+answers with 4 MiB at most: nobody is to make a trail that cannot be read by what they ask for."""
 
 _SEQUENCE = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 
@@ -35,10 +41,10 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         size = page_size(request.page_size)
         before = _position(request.page_token)
         read = await self._records.page(_filter(request), before, size + 1)
-        page = read[:size]
+        page = read[: _fitting(read[:size])]
         return audit_pb2.ListAuditRecordsResponse(
             records=page,
-            next_page_token=encode_token(str(page[-1].sequence)) if len(read) > size else "",
+            next_page_token=encode_token(str(page[-1].sequence)) if len(read) > len(page) else "",
         )
 
     async def GetAuditCheckpoint(
@@ -71,6 +77,12 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         )
         await self._recorder.outcome(current_caller(), request.attempt, outcome)
         return audit_pb2.RecordOutcomeResponse()
+
+
+def _fitting(records: Sequence[audit_pb2.AuditRecord]) -> int:
+    """How many of them, from the first on, make a page; one at least, if there is one."""
+    ends = accumulate((record.ByteSize() for record in records), initial=0)
+    return sum(end < PAGE_BYTES for end in [*ends][:-1])
 
 
 def _filter(request: audit_pb2.ListAuditRecordsRequest) -> Filter:

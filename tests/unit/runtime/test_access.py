@@ -82,7 +82,7 @@ def test_only_these_need_no_capability_of_their_own() -> None:
 
 
 RECORDED = """
-auth KeyService/CreateKey                 | capabilities cidrs label servers
+auth KeyService/CreateKey                 | capabilities cidrs expire_time label no_expiry servers
 auth KeyService/UpdateKey                 | capabilities cidrs label servers
 auth KeyService/RotateKey                 | overlap
 auth UserService/CreateUser               | email role

@@ -6,22 +6,35 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from buf.validate import validate_pb2
 from f2h.access.v1.principal_pb2 import Principal
 from f2h.access.v1.reason_pb2 import Reason
 from f2h.auth.v1 import key_pb2, user_pb2
 from f2h.auth.v1.audit_pb2 import AuditRecord
 from f2h.security.v1 import antihack_pb2
-from f2h.server_ops.v1 import reboot_pb2, reboot_pb2_grpc, rescue_pb2
+from f2h.server_ops.v1 import (
+    install_pb2,
+    reboot_pb2,
+    reboot_pb2_grpc,
+    rescue_pb2,
+    webhook_pb2,
+)
+from f2h.server_ops.v1.webhook_pb2 import Webhook
+from google.api import field_behavior_pb2
 from google.longrunning import operations_pb2
-from google.protobuf import empty_pb2
+from google.protobuf import descriptor_pool, empty_pb2, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from sqlalchemy.exc import OperationalError
 
+from services.auth.bootstrap import CHECKED
+from services.auth.keys.secret import PREFIX, SESSION_PREFIX, generate
 from services.runtime import server
-from services.runtime.access import Audience, Role, Rule, rules
-from services.runtime.audit import Attempt, Audit, Outcome
+from services.runtime.access import CATALOGUE, Audience, Role, Rule, rules
+from services.runtime.audit import DETAIL_LENGTH, Attempt, Audit, Outcome
 from services.runtime.call import Call, Caller, set_call
 from services.runtime.errors import ApiError
 from services.runtime.interceptors import Handler, Layers, report
+from services.server_ops.webhooks import signing
 from tests.unit.serving import new_address
 
 REBOOT = "/f2h.server_ops.v1.RebootService/RebootServer"
@@ -30,6 +43,7 @@ REVOKE_KEY = "/f2h.auth.v1.KeyService/RevokeKey"
 UNBAN = "/f2h.security.v1.AntihackService/UnbanAddress"
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVAxNpnzyQ2sV3sUTlqJ0wDAyRK1+MFe+MmGSvN9RRQ me"
 RULES = {**rules(key_pb2), **rules(reboot_pb2), **rules(user_pb2)}
+ALL_RULES = {path: rule for path, rule in rules(*CHECKED).items() if rule.details}
 REQUEST = reboot_pb2.RebootServerRequest(hostname="ns1.example.net")
 
 ACCEPTED = Outcome(AuditRecord.ACCEPTED)
@@ -190,9 +204,7 @@ async def test_the_resource_is_what_the_request_names_or_what_was_made(
 
 async def recorded(kept: Kept, path: str, request: Any) -> dict[str, str]:
     """What is written down of a request besides its resource."""
-    await call(
-        Audit(rules(antihack_pb2, key_pb2, rescue_pb2, user_pb2), kept), does(object), path, request
-    )
+    await call(Audit(ALL_RULES, kept), does(object), path, request)
     return {**kept.attempts[-1].details}
 
 
@@ -225,17 +237,142 @@ async def test_nothing_is_recorded_of_a_request_that_breaks_a_rule(kept: Kept) -
     assert kept.attempts[0].resource == "ns1.example.net"
 
 
-async def test_a_long_list_is_cut_and_says_so(kept: Kept) -> None:
+async def test_what_a_change_empties_is_recorded_as_empty(kept: Kept) -> None:
+    change = key_pb2.UpdateKeyRequest(id="a" * 16)
+    path = "/f2h.auth.v1.KeyService/UpdateKey"
+    change.update_mask.paths.append("cidrs")
+    assert await recorded(kept, path, change) == {"cidrs": ""}
+    change.update_mask.paths.append("label")
+    change.label = "nightly"
+    assert await recorded(kept, path, change) == {"cidrs": "", "label": "nightly"}
+
+
+async def test_for_how_long_a_key_is_asked_for_is_recorded(kept: Kept) -> None:
+    asked = key_pb2.CreateKeyRequest(capabilities=["server.reboot"], no_expiry=True)
+    assert (await recorded(kept, CREATE_KEY, asked))["no_expiry"] == "true"
+    asked = key_pb2.CreateKeyRequest(capabilities=["server.reboot"])
+    asked.expire_time.FromJsonString("2126-11-25T08:00:00Z")
+    assert (await recorded(kept, CREATE_KEY, asked))["expire_time"] == "2126-11-25T08:00:00Z"
+    asked.expire_time.nanos = 2_000_000_000  # more than a second
+    assert (await recorded(kept, CREATE_KEY, asked))["expire_time"] == "[withheld]"
+
+
+async def test_a_long_list_is_cut_and_says_how_much_is_left_out(kept: Kept) -> None:
+    servers = [f"ns{number}.example.net" for number in range(1000)]
     many = key_pb2.CreateKeyRequest(
-        label="nightly",
-        capabilities=["server.reboot", "server.power"],
-        servers=[f"ns{number}.example.net" for number in range(1000)],
+        label="nightly", capabilities=[*CATALOGUE], servers=servers, cidrs=["192.0.2.0/24"]
     )
     details = await recorded(kept, CREATE_KEY, many)
     assert details["label"] == "nightly"
-    assert details["capabilities"] == "server.reboot, server.power"
-    assert details["servers"].startswith("ns0.example.net, ns1.example.net, ")
-    assert (len(details["servers"]), details["servers"][-1]) == (254, "…")
+    assert details["capabilities"].split(", ") == [*CATALOGUE]
+    listed, _, left_out = details["servers"].partition(" … ")
+    shown = listed.split(", ")
+    assert shown == servers[: len(shown)]
+    assert len(shown) > 50
+    assert left_out == f"(+{1000 - len(shown)})"
+    assert len(details["servers"]) <= DETAIL_LENGTH
+
+
+async def test_a_long_text_is_cut_and_says_so(kept: Kept) -> None:
+    install = install_pb2.StartInstallRequest(
+        hostname="ns1.example.net", confirm_hostname="ns1.example.net", template="debian-12"
+    )
+    install.os_hostname = ".".join(["long"] * 1000)
+    path = "/f2h.server_ops.v1.InstallService/StartInstall"
+    name = (await recorded(kept, path, install))["os_hostname"]
+    assert (len(name), name[:10], name[-1]) == (DETAIL_LENGTH, "long.long.", "…")
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, SESSION_PREFIX])
+async def test_a_key_that_was_pasted_is_recorded_without_its_secret(
+    kept: Kept, prefix: str
+) -> None:
+    key = generate(prefix)
+    unban = antihack_pb2.UnbanAddressRequest(
+        hostname="ns1.example.net", ip="192.0.2.66", jail=str(key)
+    )
+    assert (await recorded(kept, UNBAN, unban))["jail"] == f"{prefix}.{key.id}.…"
+    await recorded(kept, UNBAN, antihack_pb2.UnbanAddressRequest(hostname=str(key)))
+    assert kept.attempts[-1].resource == f"{prefix}.{key.id}.…"
+
+
+async def test_a_webhooks_secret_that_was_pasted_is_not_recorded(kept: Kept) -> None:
+    webhook = webhook_pb2.CreateWebhookRequest(
+        url="https://hooks.example.net/",
+        event_types=[Webhook.OPERATION_CREATED],
+        label=f"my {signing.new_secret()}!",
+    )
+    path = "/f2h.server_ops.v1.WebhookService/CreateWebhook"
+    assert (await recorded(kept, path, webhook))["label"] == "my whsec_…!"
+
+
+def example_of(field: FieldDescriptor) -> Any:
+    """A value that the field takes: the contract's example, where it has one."""
+    rules_ = field.GetOptions().Extensions[validate_pb2.field]
+    kind = rules_.repeated.items if field.is_repeated else rules_
+    values: list[Any] = [*kind.string.example] or ["a"]
+    if field.enum_type is not None:
+        values = [*kind.enum.example] or [field.enum_type.values[1].number]
+    return values if field.is_repeated else values[0]
+
+
+def recorded_texts() -> list[tuple[str, str]]:
+    """Every text of a request that is recorded: the RPC's path and the field."""
+    return [
+        (path, name)
+        for path, rule in ALL_RULES.items()
+        for name in sorted(rule.details)
+        if request_type(path).fields_by_name[name].type == FieldDescriptor.TYPE_STRING
+    ]
+
+
+def request_type(path: str) -> Descriptor:
+    service, _, method = path[1:].rpartition("/")
+    return descriptor_pool.Default().FindServiceByName(service).methods_by_name[method].input_type
+
+
+@pytest.mark.parametrize(("path", "name"), recorded_texts())
+async def test_no_recorded_text_turns_the_direction_of_writing(
+    kept: Kept, path: str, name: str
+) -> None:
+    of = request_type(path)
+    request = message_factory.GetMessageClass(of)()
+    for field in of.fields:
+        needed = (
+            field_behavior_pb2.REQUIRED
+            in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        )
+        if needed or field.name in {name, "id", "hostname", "ip"}:
+            value = example_of(field)
+            if field.is_repeated:
+                getattr(request, field.name).extend(value)
+            else:
+                setattr(request, field.name, value)
+    audit = Audit(ALL_RULES, kept)
+    await call(audit, does(object), path, request)
+    assert kept.attempts[0].details[name], "an honest one is recorded"
+    held = getattr(request, name)
+    for text in ("\u202e", "a\u202eb", "fe80::1%\u202e x"):
+        if of.fields_by_name[name].is_repeated:
+            held[:] = [text]
+        else:
+            setattr(request, name, text)
+        await call(audit, does(object), path, request)
+        assert "\u202e" not in "".join(kept.attempts[-1].details.values())
+
+
+async def test_a_text_that_others_must_not_read_is_withheld(kept: Kept) -> None:
+    install = install_pb2.StartInstallRequest(
+        hostname="ns1.example.net", confirm_hostname="ns1.example.net", template="debian-12"
+    )
+    install.layout = "raid1\u202e"
+    path = "/f2h.server_ops.v1.InstallService/StartInstall"
+    assert await recorded(kept, path, install) == {"template": "debian-12", "layout": "[withheld]"}
+
+
+async def test_the_zone_of_an_address_is_refused(kept: Kept) -> None:
+    unban = antihack_pb2.UnbanAddressRequest(hostname="ns1.example.net", ip="fe80::1%my password")
+    assert await recorded(kept, UNBAN, unban) == {}
 
 
 async def test_what_is_too_long_is_cut(audit: Audit, kept: Kept) -> None:

@@ -95,12 +95,14 @@ export const details: Record<string, string> = {
   cidrs: "networks",
   email: "e-mail address",
   event_types: "events",
+  expire_time: "expires",
   hostname: "to",
   ip: "address",
   os_hostname: "name",
   ptr: "name",
 };
-export const detail = (name: string, value: string) => `${name} ${value}`;
+/** In place of a value, where what there was is taken away. */
+export const emptied = "none";
 
 export const columns = [
   "time",

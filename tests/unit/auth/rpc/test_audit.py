@@ -19,12 +19,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
 
 from services.auth.audit.recorder import TrailRecorder
-from services.auth.rpc.audit import AuditServicer
+from services.auth.rpc.audit import PAGE_BYTES, AuditServicer
 from services.auth.store import MIGRATIONS
 from services.auth.store.audit import SqlTrail
 from services.runtime import server
 from services.runtime.access import Audience, Role, rules
-from services.runtime.audit import Attempt, Outcome
+from services.runtime.audit import DETAIL_LENGTH, Attempt, Outcome
 from services.runtime.audit_client import AuditClient
 from services.runtime.call import Caller
 from services.runtime.clock import system_clock
@@ -296,7 +296,46 @@ async def test_a_service_records_what_its_caller_does(
     assert dict(found.details) == details
 
 
+def test_a_record_takes_the_longest_details(
+    grpc_stub: Stub, customer: Metadata, noc: Metadata, account: str
+) -> None:
+    details = {f"field_{number}": "é" * DETAIL_LENGTH for number in range(16)}
+    request = audit_pb2.RecordAttemptRequest(method=REBOOT, details=details)
+    grpc_stub.RecordAttempt(request, metadata=customer)
+    [found] = listed(grpc_stub, noc, account=account)
+    assert dict(found.details) == details
+    for name, text in (("field_0", "a" * (DETAIL_LENGTH + 1)), ("field_0", "\u202e"), ("more", "")):
+        spoilt = audit_pb2.RecordAttemptRequest(method=REBOOT, details={**details, name: text})
+        assert [
+            each.partition("[")[0]
+            for each in fields_of(refusal(grpc_stub.RecordAttempt, spoilt, customer))
+        ] == ["details"]
+
+
 # --- Listing
+
+
+def test_a_page_of_long_records_ends_early_and_leads_on(
+    grpc_stub: Stub, customer: Metadata, noc: Metadata, account: str
+) -> None:
+    details = {f"field_{number}": "é" * DETAIL_LENGTH for number in range(16)}
+    each = len(details) * 2 * DETAIL_LENGTH
+    request = audit_pb2.RecordAttemptRequest(method=REBOOT, details=details)
+    made = [
+        grpc_stub.RecordAttempt(request, metadata=customer).sequence
+        for _ in range(2 * PAGE_BYTES // each)
+    ]
+    found: list[int] = []
+    asked = audit_pb2.ListAuditRecordsRequest(account=account, page_size=1000)
+    while True:
+        page = grpc_stub.ListAuditRecords(asked, metadata=noc)
+        assert page.records
+        assert page.ByteSize() < PAGE_BYTES + 2 * each
+        found += [record.sequence for record in page.records]
+        asked.page_token = page.next_page_token
+        if not page.next_page_token:
+            break
+    assert found == made[::-1]
 
 
 def test_all_pages_together_are_all_records_newest_first(
