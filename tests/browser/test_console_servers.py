@@ -74,6 +74,10 @@ class Visit:
         """What goes on, or has just ended."""
         return self.page.get_by_role("region", name="What goes on")
 
+    def linked(self) -> Locator:
+        """What a link led to."""
+        return self.page.get_by_role("region", name="The operation that you came for")
+
     def asked(self, end: str) -> int:
         """How often something was asked for whose address ends so."""
         return sum(url.endswith(end) for url in self.seen.requests)
@@ -395,6 +399,58 @@ def test_an_install_wants_the_hostname_typed_and_its_progress_and_failure_are_sh
     expect(visit.followed().get_by_role("alert")).to_contain_text("INSTALL_FAILED")
     expect(installation).to_contain_text("Failed")
     assert complaints(visit.seen) == []
+
+
+GONE = "operations/00000000-0000-4000-8000-000000000000"
+KEPT = "An operation is kept for some time"
+
+
+def test_a_link_to_an_operation_that_is_gone_can_be_put_away(
+    system: System, bmc: IpmiSim, browser: Browser
+) -> None:
+    visit = Visit.of(browser, system, system.server(bmc))
+    address = visit.page.url
+    visit.page.goto(f"{address}?operation={GONE}")
+    linked = visit.linked()
+    expect(linked.get_by_role("alert")).to_contain_text("No operation")
+    linked.get_by_role("button", name="Hide").click()
+    expect(linked).to_have_count(0)
+    expect(visit.page).to_have_url(address)
+
+
+def test_an_operation_of_another_server_is_shown_on_that_ones_page_alone(
+    system: System, browser: Browser
+) -> None:
+    bmc, busy = slow(system)
+    visit = Visit.of(browser, system, system.server(system.bmc()))
+    key = system.key(busy)
+    name = system.rest("POST", f"/api/servers/{busy}/reboot", key).json()["name"]
+    visit.page.goto(f"{visit.page.url}?operation={name}")
+    linked = visit.linked()
+    expect(linked).to_contain_text("It is an operation of another server")
+    expect(visit.button("Hide")).to_be_visible()
+    expect(visit.button("Cancel this operation")).to_have_count(0)
+    expect(linked.get_by_role("listitem")).to_have_count(0)
+    linked.get_by_role("link", name=busy).click()
+    expect(visit.page.get_by_role("heading", name=busy, level=1)).to_be_visible()
+    expect(visit.step("see the machine restart")).to_contain_text("under way")
+    start(bmc)
+    expect(visit.followed()).to_contain_text(RESTARTED)
+
+
+def test_how_long_operations_are_kept_is_said_where_one_is_gone_and_nowhere_else(
+    system: System, browser: Browser
+) -> None:
+    page = sign_in(browser, system, person(system, "MEMBER"))
+    page.route("**/api/operations/**", cut)
+    page.goto(f"{system.stack.url}/console/#/{GONE}")
+    again = page.get_by_role("button", name="Try again")
+    expect(again).to_be_enabled()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_text(KEPT)).to_have_count(0)
+    page.unroute("**/api/operations/**")
+    expect(page.get_by_role("alert")).to_contain_text("No operation")
+    expect(page.get_by_text(KEPT)).to_be_visible()
 
 
 def test_a_part_of_the_page_is_jumped_to(system: System, bmc: IpmiSim, browser: Browser) -> None:

@@ -174,7 +174,7 @@ function KeyForm({ servers, capabilities, onMade }: Props) {
         onExpiry={changed(setExpiry)}
         error={(tries > 0 && missing.expiry) || refused.said("expire_time", "no_expiry")}
       />
-      <NotMade error={create.error} rest={refused.rest} />
+      <NotMade error={create.error} rest={refused.rest} unsure={create.unsure} />
       <div class="actions">
         <Button onClick={() => navigate("/keys")}>{text.cancel}</Button>
         <Button type="submit" look="primary" busy={create.isPending}>

@@ -40,7 +40,10 @@ export function KeysPlace() {
       <Route path={CREATED}>
         {made === null && <Redirect to="/keys" replace />}
         {made && "secret" in made && <SecretPage made={made} />}
-        {made && "lost" in made && <SecretLostPage id={made.lost} onMade={showInstead} />}
+        {made && "lost" in made && (
+          // The answer to its own rotation may be lost as well: another key, and nothing asked yet.
+          <SecretLostPage key={made.lost} id={made.lost} onMade={showInstead} />
+        )}
       </Route>
       <Route>
         <Redirect to="/keys" replace />

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { answer, api } from "../api/client";
 import { Failure } from "../api/failure";
 import { allPages } from "../api/pages";
@@ -67,7 +67,11 @@ export function useCapabilityLabels(): CapabilityLabels {
   return useMemo(() => new Map(catalogue?.map(({ id, label }) => [id, label])), [catalogue]);
 }
 
-/** Makes a key. However often it is sent with the same `requestId`, it makes one. */
+/**
+ * Makes a key. However often it is sent with the same `requestId`, it makes one.
+ *
+ * `unsure`: whether it may have made one already, of which nothing is known here.
+ */
 export function useCreateKey(requestId: string) {
   const params = { header: { "Idempotency-Key": requestId } };
   return useMaking((body: CreateKeyRequest) => answer(api.POST("/keys", { params, body })));
@@ -96,11 +100,25 @@ export function useUpdateKey(id: string) {
 }
 
 function useMaking<Given>(make: (given: Given) => Promise<CreateKeyResponse>) {
-  return useKeyChange(
-    (given: Given) => make(given).then(made, lost),
+  const [unanswered, setUnanswered] = useState(false);
+  const making = useKeyChange(
+    async (given: Given) => {
+      try {
+        return await make(given).then(made, lost);
+      } catch (error) {
+        // It stays so when the next one is refused: that says nothing of the one before.
+        if (isUnanswered(error)) setUnanswered(true);
+        throw error;
+      }
+    },
     // Whether an answer was lost on its way here or there, only who asks again gets to know.
-    (count, error) => count === 0 && error instanceof Failure && !error.refused,
+    (count, error) => count === 0 && isUnanswered(error),
   );
+  return { ...making, unsure: unanswered && !making.isPending && !making.isSuccess };
+}
+
+function isUnanswered(error: unknown): boolean {
+  return error instanceof Failure && !error.refused;
 }
 
 function made({ key, secret }: CreateKeyResponse): Fresh {

@@ -77,7 +77,7 @@ export function RotateKey({ apiKey: key, overlap: first = "ONE_DAY", onMade, onC
         ))}
         {key.expire_time && <p class="hint">{text.keys.overlapEnd}</p>}
       </fieldset>
-      <NotMade error={rotate.error} rest={rotate.error} />
+      <NotMade error={rotate.error} rest={rotate.error} unsure={rotate.unsure} />
     </Dialog>
   );
 }

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Link } from "wouter-preact";
 import type { Operation, OperationMetadata } from "../api/schema";
 import { Answered } from "../parts/answered";
 import { Button } from "../parts/button";
@@ -14,12 +15,14 @@ import { StateBadge } from "./state-badge";
 interface Props {
   /** As the API named it: "operations/…", or "antispam/operations/…". */
   name: string;
+  /** The server that it is expected to be of: of another one's, only that is shown. */
+  hostname?: string;
   /** Called once, when it has ended, however it ended. */
   onEnd?: (operation: Operation) => void;
 }
 
 /** An operation while it goes on, step by step, and how it ended. */
-export function OperationProgress({ name, onEnd }: Props) {
+export function OperationProgress({ name, hostname, onEnd }: Props) {
   const query = useOperation(name);
   const operation = query.data;
   const told = useRef("");
@@ -31,9 +34,25 @@ export function OperationProgress({ name, onEnd }: Props) {
   return (
     <div class="operation">
       <Answered query={query}>
-        {(known) => known.metadata && <Known operation={known} metadata={known.metadata} />}
+        {(known) =>
+          known.metadata &&
+          (hostname && known.metadata.server !== hostname ? (
+            <Elsewhere name={name} server={known.metadata.server} />
+          ) : (
+            <Known operation={known} metadata={known.metadata} />
+          ))
+        }
       </Answered>
     </div>
+  );
+}
+
+function Elsewhere({ name, server }: { name: string; server: string }) {
+  return (
+    <p>
+      {text.operations.elsewhere}{" "}
+      <Link href={`/servers/${server}?operation=${name}`}>{server}</Link>
+    </p>
   );
 }
 

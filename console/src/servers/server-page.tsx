@@ -64,6 +64,7 @@ export function ServerPage({ hostname }: { hostname: string }) {
                 title={text.operations.linked}
                 name={linked}
                 hostname={hostname}
+                linked
                 onHide={() => setLinked("")}
               />
             )}
@@ -98,22 +99,26 @@ interface FollowedProps {
   title: string;
   name: string;
   hostname: string;
+  /** Whether a link led to it: it may be gone, or another server's, and can be put away at once. */
+  linked?: boolean;
   onHide: () => void;
 }
 
-function Followed({ title, name, hostname, onHide }: FollowedProps) {
+function Followed({ title, name, hostname, linked = false, onHide }: FollowedProps) {
   const client = useQueryClient();
   const [ended, setEnded] = useState(false);
   return (
     <section class="card followed" aria-label={title}>
       <OperationProgress
         name={name}
+        // An address that moves is followed on the pages of both its servers.
+        {...(linked && { hostname })}
         onEnd={() => {
           setEnded(true);
           void refreshServer(client, hostname);
         }}
       />
-      {ended && (
+      {(linked || ended) && (
         <Button look="quiet" onClick={onHide}>
           {text.operations.dismiss}
         </Button>

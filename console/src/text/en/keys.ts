@@ -86,7 +86,8 @@ export const create = "Create";
 export const needsCapability = "Select at least one.";
 export const needsService = (capability: string) =>
   `Tick at least one service: “${capability}” acts on a server.`;
-export const seeFields = "The key was not created. What is wrong is said at its field.";
+export const seeFields = (unsure: boolean) =>
+  `${unsure ? "" : "The key was not created. "}What is wrong is said at its field.`;
 export const maybeMade =
   "Whether the key was made is not known: the answer did not arrive. Send it again, and you will know. It is the same request, so it makes no second key.";
 export const mayNot = "Your role can look at keys, not make them.";

@@ -10,14 +10,15 @@ import type {
 } from "../../api/schema";
 
 export const title = "Operations";
-export const intro = "What was asked for here, by people and by API keys. Kept for 30 days.";
-export const kept = "Operations are kept for 30 days after their end.";
+export const intro = "What was asked for here, by people and by API keys.";
+export const kept = "An operation is kept for some time after its end, and not for ever.";
 export const one = "Operation";
 export const now = "What goes on";
 export const linked = "The operation that you came for";
+export const elsewhere = "It is an operation of another server:";
 export const you = "you";
 export const by = (who: string) => `by ${who}`;
-export const none = "Nothing was asked for in the last 30 days.";
+export const none = "Nothing was asked for lately.";
 export const more = "Show older ones";
 export const steps = "Steps";
 

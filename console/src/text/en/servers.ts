@@ -162,7 +162,7 @@ export const osHostnameHint = (server: string) => `Empty: ${server}.`;
 export const installKeysHint = "One per line. They may log in to the installed system.";
 export const confirmHostname = (server: string) => `Type ${server} to confirm`;
 export const noTemplates = "Your provider has set up nothing that can be installed.";
-export const installNever = "Nothing was installed here in the last 30 days.";
+export const installNever = "Nothing was installed here lately.";
 export const installTitle = "Installation";
 export const progress = "Progress";
 export const percent = (count: number) => `${count} %`;
