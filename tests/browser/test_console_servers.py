@@ -444,10 +444,9 @@ def test_how_long_operations_are_kept_is_said_where_one_is_gone_and_nowhere_else
     page = sign_in(browser, system, person(system, "MEMBER"))
     page.route("**/api/operations/**", cut)
     page.goto(f"{system.stack.url}/console/#/{GONE}")
-    again = page.get_by_role("button", name="Try again")
-    expect(again).to_be_enabled()
-    expect(page.get_by_role("alert")).to_be_visible()
-    expect(page.get_by_text(KEPT)).to_have_count(0)
+    expect(page.get_by_role("button", name="Try again")).to_be_enabled()
+    # Now: while it is asked for again, no error is known.
+    assert page.get_by_text(KEPT).count() == 0
     page.unroute("**/api/operations/**")
     expect(page.get_by_role("alert")).to_contain_text("No operation")
     expect(page.get_by_text(KEPT)).to_be_visible()
