@@ -17,6 +17,15 @@ log = structlog.get_logger()
 
 Options = Sequence[tuple[str, str | int]]
 
+FIND_AGAIN: Options = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.min_reconnect_backoff_ms", 1000),  # how long an attempt may take, despite its name
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
+)
+"""Services start in any order, and replicas come and go: one that is there, also at an address that
+its name did not have before, is found in about a second. gRPC's own limits are 120 s and 30 s."""
+
 
 def server_credentials(folder: Path) -> grpc.ServerCredentials:
     """With these a server demands a certificate, and ends the handshake with who shows none.
@@ -48,11 +57,11 @@ def channel(
     `folder` is that of services.runtime.certificates; None: in the clear. Raises CertificateError.
     """
     if folder is None:
-        return grpc.aio.insecure_channel(address, options)
+        return grpc.aio.insecure_channel(address, (*FIND_AGAIN, *options))
 
     def open_channel(shown: Shown) -> grpc.aio.Channel:
         return grpc.aio.secure_channel(
-            address, channel_credentials(shown), (*options, *expecting(service))
+            address, channel_credentials(shown), (*FIND_AGAIN, *options, *expecting(service))
         )
 
     return RenewedChannel(Certificates(folder), open_channel)

@@ -90,13 +90,6 @@ KEEP_UNBLOCKINGS = timedelta(days=30)
 """For how long an operation is kept after its end."""
 
 
-RECONNECT = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
-"""Services start in any order: one that is there again is found within a second."""
-
 ASK_AGAIN = (
     "grpc.service_config",
     json.dumps(
@@ -128,9 +121,7 @@ async def build(
     gateways = SqlGateways(database)
     metrics = SecurityMetrics(database, gateways)
     auth = mutual_tls.channel(settings.tls, "auth", settings.auth)
-    server_ops = mutual_tls.channel(
-        settings.tls, "server_ops", settings.server_ops, (*RECONNECT, ASK_AGAIN)
-    )
+    server_ops = mutual_tls.channel(settings.tls, "server_ops", settings.server_ops, (ASK_AGAIN,))
     private_key = Ed25519PrivateKey.from_private_bytes(settings.service_key)
     own_name = OwnName("security", PrincipalSigner(0, private_key, "security"), clock)
     inventory = GrpcInventory(followed(server_ops), own_name)

@@ -212,6 +212,28 @@ async def test_without_a_folder_it_is_in_the_clear() -> None:
     await server.stop(None)
 
 
+@pytest.mark.parametrize("folder", ["edge", None])
+async def test_a_service_that_is_not_there_yet_is_looked_for_about_every_second(
+    authority: ca.Authority, tmp_path: Path, folder: str | None
+) -> None:
+    """gRPC itself would wait for longer each time: the eighth attempt comes after 43 s."""
+    attempts = asyncio.Semaphore(0)
+
+    async def not_there_yet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        attempts.release()
+        writer.close()
+
+    listening = await asyncio.start_server(not_there_yet, "127.0.0.1")
+    host, port = listening.sockets[0].getsockname()
+    shown = tmp_path / folder if folder else None
+    async with listening, mutual_tls.channel(shown, "auth", f"{host}:{port}") as channel:
+        call = channel.unary_unary(PATH)(b"?", wait_for_ready=True)  # type: ignore[call-arg]
+        async with asyncio.timeout(25):
+            for _ in range(8):
+                await attempts.acquire()
+        call.cancel()
+
+
 async def test_a_connection_ends_in_time_and_its_calls_go_on(
     authority: ca.Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
