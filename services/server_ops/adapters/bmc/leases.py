@@ -6,8 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from services.server_ops.bmc.endpoint import BmcEndpoint
 from services.server_ops.bmc.errors import BmcUnreachable, Trouble
+
+log = structlog.get_logger()
 
 Key = tuple[str, int]
 """Address and port of a BMC."""
@@ -72,8 +76,12 @@ class Leases:
 
     async def give_back(self, endpoint: BmcEndpoint) -> None:
         """See Ownership."""
-        if self._until.pop(_key(endpoint), None) is not None:
+        if self._until.pop(_key(endpoint), None) is None:
+            return
+        try:
             await self._store.release(_key(endpoint))
+        except Exception as error:  # noqa: BLE001 - whatever hinders: the lease ends by itself
+            log.warning("lease not given back", bmc=endpoint.address, error=type(error).__name__)
 
     async def renew(self) -> None:
         """Keeps what is ours; again and again, every RENEW_SECONDS."""

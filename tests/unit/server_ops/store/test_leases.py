@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from services.runtime.database import Database, migrate
 from services.server_ops.__main__ import MIGRATIONS
@@ -60,6 +61,21 @@ async def test_a_bmc_changes_hands_when_it_is_given_back_or_its_time_is_over(
     assert (await mine.renew(SECONDS)).held == frozenset()
     await expire(database)
     assert await mine.acquire(BMC, SECONDS)
+
+
+async def test_who_cannot_give_back_tidies_up_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another process holds the one lock on writing: the lease ends by itself."""
+    store = SqlLeases(database, "mine")
+    leases = Leases(store)
+    await leases.own(ENDPOINT)
+
+    async def locked(_: object) -> None:
+        raise OperationalError("BEGIN IMMEDIATE", None, Exception("database is locked"))
+
+    monkeypatch.setattr(store, "release", locked)
+    await leases.give_back(ENDPOINT)
 
 
 async def test_who_renews_lives(database: Database) -> None:
